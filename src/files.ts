@@ -1,0 +1,95 @@
+/** @file Where files go and how they are written: whole or not at all. */
+import { randomBytes } from "node:crypto";
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { homedir } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { DiskError } from "./errors.ts";
+
+/** The folder for downloaded models: `MONOSCOPE_CACHE`, else the platform's user cache folder. */
+export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
+  if (env.MONOSCOPE_CACHE) return env.MONOSCOPE_CACHE;
+  if (process.platform === "win32" && env.LOCALAPPDATA) return join(env.LOCALAPPDATA, "monoscope");
+  if (process.platform === "darwin") return join(homedir(), "Library", "Caches", "monoscope");
+  return join(env.XDG_CACHE_HOME || join(homedir(), ".cache"), "monoscope");
+}
+
+/** Whether something exists at `path`. */
+export async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+const WRITE_FAILURES: Record<string, string> = {
+  ENOSPC: "the disk is full",
+  EDQUOT: "the disk quota is used up",
+  EFBIG: "the file would exceed the process's file-size limit",
+  EACCES: "permission is denied",
+  EPERM: "permission is denied",
+  EROFS: "the file system is read-only",
+  EIO: "the device reported an input/output error",
+};
+
+/** Turns an operating-system error of a write into a DiskError that says what to do; passes other errors through. */
+export function asDiskError(error: unknown, path: string): unknown {
+  const code = (error as NodeJS.ErrnoException | null)?.code;
+  const reason = code === undefined ? undefined : WRITE_FAILURES[code];
+  if (reason === undefined) return error;
+  return new DiskError(`cannot write ${path}: ${reason}. Free some space or choose another folder; nothing half-written was left.`, {
+    cause: error,
+  });
+}
+
+/** `path` with a suffix that no other writer uses. Left-overs of killed writers are recognised by it. */
+function temporaryName(path: string): string {
+  return join(dirname(path), `.${basename(path)}.${randomBytes(6).toString("hex")}.tmp`);
+}
+
+/**
+ * Writes a file whole: `write` fills a temporary file beside it, which is flushed and renamed. On failure `path` is untouched.
+ * @throws DiskError when the disk is full or may not be written.
+ */
+export async function writeWhole(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
+  const temporary = temporaryName(path);
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    const file = await open(temporary, "wx");
+    try {
+      await write(file);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw asDiskError(error, path);
+  }
+}
+
+/** Writes `text` to `path`, whole. @throws DiskError */
+export async function writeTextWhole(path: string, text: string): Promise<void> {
+  await writeWhole(path, (file) => file.writeFile(text));
+}
+
+/** Writes a folder whole: `write` fills a temporary folder beside it, which replaces `path`. @throws DiskError */
+export async function writeFolderWhole(path: string, write: (folder: string) => Promise<void>): Promise<void> {
+  const temporary = temporaryName(path);
+  try {
+    await mkdir(temporary, { recursive: true });
+    await write(temporary);
+    await rm(path, { recursive: true, force: true });
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true });
+    throw asDiskError(error, path);
+  }
+}
+
+/** Removes what writers that were killed left in `folder`. */
+export async function removeLeftovers(folder: string): Promise<void> {
+  for (const name of await readdir(folder).catch(() => [])) {
+    if (/^\..+\.[0-9a-f]{12}\.tmp$/.test(name)) await rm(join(folder, name), { recursive: true, force: true });
+  }
+}
