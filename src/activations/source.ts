@@ -1,0 +1,55 @@
+/** @file Where training reads activations from: blocks that can be asked for in any order, so that a killed run can go on where it stopped. */
+import { createHash } from "node:crypto";
+import type { ContextSet } from "../corpus/contexts.ts";
+import type { LanguageModel } from "../model/language-model.ts";
+import { type ActivationBlock, harvest } from "./harvest.ts";
+import { sinkThreshold } from "./sinks.ts";
+
+/** Activations in numbered blocks. The same number always gives the same block. */
+export interface ActivationSource {
+  readonly dIn: number;
+  /** Number of blocks. */
+  readonly blocks: number;
+  /** What the activations are of, for the autoencoder's metadata: model, hook, context size, corpus. A resumed run must find the same. */
+  readonly provenance: Provenance;
+  block(index: number, signal?: AbortSignal): Promise<ActivationBlock>;
+}
+
+export interface Provenance {
+  readonly model: string;
+  readonly hook: string;
+  readonly contextSize: number;
+  readonly contexts: number;
+  /** Residual norm above which a token was left out as a sink. */
+  readonly sinkThreshold: number;
+  /** SHA-256 over the token ids of all contexts. */
+  readonly corpus: string;
+}
+
+/** Contexts per block: 16,384 tokens, eight seconds of harvesting on two cores, so that little is lost when a run is killed. */
+export const CONTEXT_TOKENS_PER_BLOCK = 16_384;
+
+/** How contexts are divided into blocks. */
+export function contextsPerBlock(contextSize: number): number {
+  return Math.max(1, Math.floor(CONTEXT_TOKENS_PER_BLOCK / contextSize));
+}
+
+/** Activations computed by the model when they are asked for: nothing is stored, every pass costs a harvest. */
+export async function liveSource(model: LanguageModel, contexts: ContextSet): Promise<ActivationSource> {
+  const perBlock = contextsPerBlock(contexts.contextSize);
+  const provenance: Provenance = {
+    model: model.id,
+    hook: model.hook,
+    contextSize: contexts.contextSize,
+    contexts: contexts.size,
+    sinkThreshold: await sinkThreshold(model),
+    corpus: createHash("sha256").update(contexts.data).digest("hex"),
+  };
+  return {
+    dIn: model.config.dIn,
+    blocks: Math.ceil(contexts.size / perBlock),
+    provenance,
+    block: (index, signal) =>
+      harvest(model, contexts, { start: index * perBlock, end: Math.min((index + 1) * perBlock, contexts.size), signal }),
+  };
+}

@@ -1,0 +1,75 @@
+/** @file Finds features that are active on given texts and not on others. Templeton et al. 2024, "Searching for specific features". */
+import { ordinaryRows, sinkThreshold } from "../activations/sinks.ts";
+import { ArgumentError } from "../errors.ts";
+import type { LanguageModel } from "../model/language-model.ts";
+import type { SparseAutoencoder } from "../sae/autoencoder.ts";
+import { takeRows } from "../tensor/matrix.ts";
+
+/** A feature and why it was ranked where it is. */
+export interface FoundFeature {
+  readonly feature: number;
+  /** `onStrength` − `offStrength`: 1 for a feature that fires at its full strength on every "on" text and on nothing else, −1 for the reverse. */
+  readonly score: number;
+  /** Largest activation on each "on" text. */
+  readonly on: readonly number[];
+  /** Largest activation on each "off" text. */
+  readonly off: readonly number[];
+  /** Mean of `on`, as a share of the largest activation on any of the texts. */
+  readonly onStrength: number;
+  /** The same for `off`; without "off" texts, the chance that it fires somewhere in an ordinary text as long as the "on" texts, from its density. */
+  readonly offStrength: number;
+}
+
+export interface FindOptions {
+  /** Texts on which the feature should be silent. */
+  readonly off?: readonly string[];
+  /** Density of each feature over a corpus, for the case that there are no "off" texts. */
+  readonly density?: (feature: number) => number;
+  readonly limit?: number;
+}
+
+/**
+ * Ranks features by how much more strongly they fire on the texts `on` than on the texts `off`; among equals, the stronger first.
+ * @throws ArgumentError for a text without a token
+ */
+export async function findFeatures(
+  model: LanguageModel,
+  sae: SparseAutoencoder,
+  on: readonly string[],
+  { off = [], density = () => 0, limit = 10 }: FindOptions = {},
+): Promise<FoundFeature[]> {
+  if (on.length === 0) throw new ArgumentError("name at least one text on which the feature should be active");
+  const onPeaks = await Promise.all(on.map((text) => peaks(model, sae, text)));
+  const offPeaks = await Promise.all(off.map((text) => peaks(model, sae, text)));
+  const meanLength = onPeaks.reduce((sum, { tokens }) => sum + tokens, 0) / on.length;
+  const candidates = new Set(onPeaks.flatMap(({ largest }) => [...largest.keys()]));
+  const found = [...candidates].map((feature): FoundFeature => {
+    const at = ({ largest }: Peaks) => largest.get(feature) ?? 0;
+    const [onValues, offValues] = [onPeaks.map(at), offPeaks.map(at)];
+    const largest = Math.max(...onValues, ...offValues);
+    const onStrength = mean(onValues) / largest;
+    const offStrength = off.length > 0 ? mean(offValues) / largest : 1 - (1 - density(feature)) ** meanLength;
+    return { feature, score: onStrength - offStrength, on: onValues, off: offValues, onStrength, offStrength };
+  });
+  return found.sort((a, b) => b.score - a.score || mean(b.on) - mean(a.on) || a.feature - b.feature).slice(0, limit);
+}
+
+interface Peaks {
+  readonly tokens: number;
+  /** Feature → its largest activation on the text. */
+  readonly largest: ReadonlyMap<number, number>;
+}
+
+async function peaks(model: LanguageModel, sae: SparseAutoencoder, text: string): Promise<Peaks> {
+  const tokens = model.tokenizer.encode(text);
+  if (tokens.length === 0) throw new ArgumentError(`expected texts to compare, found ${JSON.stringify(text)}`);
+  const residual = await model.residual([model.tokenizer.startToken, ...tokens]);
+  const { indices, values } = await sae.encode(takeRows(residual, ordinaryRows(residual, await sinkThreshold(model))));
+  const largest = new Map<number, number>();
+  for (const [e, feature] of indices.entries()) largest.set(feature, Math.max(values[e]!, largest.get(feature) ?? 0));
+  return { tokens: tokens.length, largest };
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}

@@ -1,0 +1,51 @@
+/** @file The tokens that a feature raises and lowers, by the straight path from its direction to the logits. */
+import type { ContextSet } from "../corpus/contexts.ts";
+import type { LanguageModel } from "../model/language-model.ts";
+import type { SparseAutoencoder } from "../sae/autoencoder.ts";
+import { matrix, row } from "../tensor/matrix.ts";
+
+export interface TokenEffect {
+  readonly token: number;
+  /** Change of the logit, in units of the feature's mean over tokens, for one unit of the direction. */
+  readonly effect: number;
+}
+
+export interface LogitEffects {
+  readonly raised: readonly TokenEffect[];
+  readonly lowered: readonly TokenEffect[];
+}
+
+const SHOWN = 10;
+// At the middle layer the extremes of the plain product are tokens that the model hardly ever saw. Only tokens that the corpus holds this often are ranked.
+const MIN_OCCURRENCES = 5;
+const FEATURES_PER_BATCH = 256;
+
+/**
+ * W_U · (w_norm ∘ W_dec[i]) for every feature, centred over the vocabulary, restricted to tokens that occur in `contexts`. It leaves out the layers in between and
+ * the normalisation's denominator, which is the same for all tokens; at the middle layer it is a hint, not the feature's whole effect.
+ * Templeton et al. 2024, "Feature logit effects"; nostalgebraist 2020, "logit lens".
+ */
+export async function logitEffects(model: LanguageModel, sae: SparseAutoencoder, contexts: ContextSet): Promise<LogitEffects[]> {
+  const known = frequentTokens(contexts, model.config.vocabularySize);
+  const effects: LogitEffects[] = [];
+  for (let first = 0; first < sae.dSae; first += FEATURES_PER_BATCH) {
+    const directions = matrix(Math.min(FEATURES_PER_BATCH, sae.dSae - first), sae.dIn);
+    for (let i = 0; i < directions.rows; i++) directions.data.set(sae.direction(first + i), i * sae.dIn);
+    const logits = await model.unembed(directions);
+    for (let i = 0; i < logits.rows; i++) effects.push(extremes(row(logits, i), known));
+  }
+  return effects;
+}
+
+function frequentTokens({ data }: ContextSet, vocabularySize: number): Uint32Array {
+  const counts = new Uint32Array(vocabularySize);
+  for (const token of data) counts[token]!++;
+  return Uint32Array.from({ length: vocabularySize }, (_, token) => token).filter((token) => counts[token]! >= MIN_OCCURRENCES);
+}
+
+function extremes(logits: Float32Array, known: Uint32Array): LogitEffects {
+  const mean = logits.reduce((sum, logit) => sum + logit, 0) / logits.length;
+  const order = known.slice().sort((a, b) => logits[b]! - logits[a]!);
+  const show = (token: number): TokenEffect => ({ token, effect: Number((logits[token]! - mean).toPrecision(4)) });
+  return { raised: [...order.subarray(0, SHOWN)].map(show), lowered: [...order.subarray(-SHOWN).reverse()].map(show) };
+}

@@ -1,0 +1,73 @@
+/** @file An autoencoder that is ready to use: it reads and writes the model's own activations, unscaled. */
+import { ShapeError } from "../errors.ts";
+import type { Matrix } from "../tensor/matrix.ts";
+import type { SparseFeatures } from "../tensor/sparse-features.ts";
+import { readSaelens, writeSaelens } from "./formats/saelens.ts";
+import type { Backend } from "./kernels/create.ts";
+import type { Engine } from "./kernels/engine.ts";
+
+export class SparseAutoencoder {
+  readonly dIn: number;
+  readonly dSae: number;
+  /** What it was trained on and how: SAELens' `metadata` (`model_name`, `hook_name`, …), with Monoscope's own under `monoscope`. */
+  readonly metadata: Readonly<Record<string, unknown>>;
+  readonly #engine: Engine;
+
+  /** Wraps an engine whose scale and decoder norms are folded. */
+  constructor(engine: Engine, metadata: Readonly<Record<string, unknown>>) {
+    this.dIn = engine.dIn;
+    this.dSae = engine.dSae;
+    this.metadata = metadata;
+    this.#engine = engine;
+  }
+
+  /**
+   * Opens a folder in SAELens' format (`standard`, `topk`).
+   * @throws NotFoundError, FormatError, UnsupportedError, ShapeError, NonFiniteError
+   */
+  static async open(
+    folder: string,
+    { backend = "auto", threads = 2 }: { backend?: Backend; threads?: number } = {},
+  ): Promise<SparseAutoencoder> {
+    const { engine, config } = await readSaelens(folder, { backend, threads });
+    return new SparseAutoencoder(engine, config.metadata);
+  }
+
+  /** "topk" or "standard". */
+  get architecture(): "topk" | "standard" {
+    return this.#engine.activation.kind === "topk" ? "topk" : "standard";
+  }
+
+  /** The hook that it was trained at, in TransformerLens' spelling, if recorded. */
+  get hook(): string | undefined {
+    return typeof this.metadata.hook_name === "string" ? this.metadata.hook_name : undefined;
+  }
+
+  /** Residual norm above which a token is a sink, if recorded: such tokens were left out of training. */
+  get sinkThreshold(): number | undefined {
+    const own = this.metadata.monoscope as { sinkThreshold?: unknown } | undefined;
+    return typeof own?.sinkThreshold === "number" ? own.sinkThreshold : undefined;
+  }
+
+  /** Feature activations. @param residual [n, dIn], as the model computes it. @returns CSR [n, dSae]. @throws ShapeError, NonFiniteError */
+  encode(residual: Matrix): Promise<SparseFeatures> {
+    return this.#engine.encode(residual);
+  }
+
+  /** Reconstruction b_dec + Σ f_i W_dec[i], [n, dIn]. @throws ShapeError */
+  decode(features: SparseFeatures): Promise<Matrix> {
+    return this.#engine.decode(features);
+  }
+
+  /** W_dec[i], [dIn]: what one unit of feature `i` adds to the residual. @throws ShapeError when there is no such feature */
+  direction(i: number): Float32Array {
+    if (!Number.isSafeInteger(i) || i < 0 || i >= this.dSae)
+      throw new ShapeError(`no feature ${i}: this autoencoder has features 0 to ${this.dSae - 1}`);
+    return this.#engine.read("wDec", i * this.dIn, this.dIn);
+  }
+
+  /** Saves in SAELens' format, whole. @throws DiskError */
+  async save(folder: string): Promise<void> {
+    await writeSaelens(folder, this.#engine, this.metadata);
+  }
+}

@@ -1,0 +1,33 @@
+/** @file Folds what training keeps apart (input scale, decoder norms) into the weights, once, so that an autoencoder reads and writes the model's own activations. */
+import { dot, ROWS_PER_CHUNK } from "./architectures/architecture.ts";
+import type { Engine } from "./kernels/engine.ts";
+
+/**
+ * Changes `engine` in place. With scale s, W_enc ← s W_enc, W_dec ← W_dec / s, b_dec ← b_dec / s: activations stay as they were in training, reconstructions are unscaled.
+ * With `decoderNorms`, f_i ← f_i ‖W_dec[i]‖ and W_dec[i] ← W_dec[i] / ‖W_dec[i]‖ before that (Templeton et al. 2024, "feature activations").
+ */
+export function foldForInference(engine: Engine, scale: number, decoderNorms: boolean): void {
+  const { dIn, dSae } = engine;
+  for (let start = 0; start < dSae; start += ROWS_PER_CHUNK) {
+    const rows = Math.min(ROWS_PER_CHUNK, dSae - start);
+    const wEnc = engine.read("wEnc", start * dIn, rows * dIn);
+    const wDec = engine.read("wDec", start * dIn, rows * dIn);
+    const bEnc = engine.read("bEnc", start, rows);
+    for (let i = 0; i < rows; i++) {
+      const direction = wDec.subarray(i * dIn, (i + 1) * dIn);
+      const norm = decoderNorms ? Math.sqrt(dot(direction, direction)) || 1 : 1;
+      for (let c = i * dIn; c < (i + 1) * dIn; c++) {
+        wEnc[c]! *= norm * scale;
+        wDec[c]! /= norm * scale;
+      }
+      bEnc[i]! *= norm;
+    }
+    engine.write("wEnc", wEnc, start * dIn);
+    engine.write("wDec", wDec, start * dIn);
+    engine.write("bEnc", bEnc, start);
+  }
+  engine.write(
+    "bDec",
+    engine.read("bDec").map((b) => b / scale),
+  );
+}
