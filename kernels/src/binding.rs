@@ -1,0 +1,254 @@
+//! What Node sees: one class whose heavy methods run on libuv's threads. `src/sae/kernels/native.ts` is its only caller.
+//!
+//! That caller hands over private copies of its arrays, which no JavaScript can change while a task reads them, and starts a call only
+//! when the one before has ended. The lock keeps `read` and `write` apart from a call in progress.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+
+use napi::bindgen_prelude::*;
+use napi_derive::napi;
+
+use crate::encode::Activation;
+use crate::error;
+use crate::sae::{Config, Sae};
+use crate::simd::{Kernels, Path};
+use crate::sparse::Sparse;
+use crate::step::{self, Statistics};
+
+type Shared = Arc<Mutex<Sae>>;
+
+/// Runs `work` on the autoencoder. Errors begin with the code of the TypeScript class that they become.
+fn locked<R>(shared: &Shared, work: impl FnOnce(&mut Sae) -> std::result::Result<R, error::Error>) -> Result<R> {
+    let mut sae =
+        shared.lock().map_err(|_| Error::from_reason("E_INTERNAL: an earlier call failed inside the native kernels; make a new engine"))?;
+    // The guard is dropped by a panic, which poisons the lock: nobody reads what may be half-updated.
+    guarded(move || {
+        let mut sae = sae;
+        work(&mut sae)
+    })
+}
+
+fn guarded<R>(work: impl FnOnce() -> std::result::Result<R, error::Error>) -> Result<R> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(result)) => Ok(result),
+        Ok(Err(error)) => Err(Error::from_reason(format!("{}: {error}", error.code()))),
+        Err(panic) => {
+            let message = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+            Err(Error::from_reason(format!("E_INTERNAL: native kernels: {}", message.unwrap_or("unknown failure"))))
+        }
+    }
+}
+
+/// The instruction sets that this CPU can run, fastest first.
+#[napi]
+pub fn paths() -> Vec<String> {
+    Path::ALL.into_iter().filter(|path| path.is_available()).map(|path| path.name().to_owned()).collect()
+}
+
+#[napi(object)]
+pub struct NativeOptions {
+    pub d_in: u32,
+    pub d_sae: u32,
+    /// None for ReLU.
+    pub k: Option<u32>,
+    pub apply_b_dec_to_input: bool,
+    pub threads: u32,
+    /// One of `paths`; none for the fastest.
+    pub path: Option<String>,
+}
+
+#[napi]
+pub struct NativeSae {
+    shared: Shared,
+    path: Path,
+}
+
+#[napi]
+impl NativeSae {
+    #[napi(constructor)]
+    pub fn new(options: NativeOptions) -> Result<Self> {
+        let NativeOptions { d_in, d_sae, k, apply_b_dec_to_input, threads, path } = options;
+        guarded(|| {
+            let kernels = match &path {
+                None => Kernels::best(),
+                Some(name) => Path::ALL
+                    .into_iter()
+                    .find(|path| path.name() == name)
+                    .and_then(Kernels::new)
+                    .ok_or_else(|| error::Error::Unsupported(format!("this CPU cannot run the {name} kernels")))?,
+            };
+            let sae = Sae::new(Config {
+                d_in: d_in as usize,
+                d_sae: d_sae as usize,
+                activation: k.map_or(Activation::Relu, |k| Activation::TopK(k as usize)),
+                apply_b_dec_to_input,
+                threads: threads as usize,
+                kernels,
+            })?;
+            Ok(NativeSae { shared: Arc::new(Mutex::new(sae)), path: kernels.path })
+        })
+    }
+
+    #[napi(getter)]
+    pub fn path(&self) -> &str {
+        self.path.name()
+    }
+
+    #[napi]
+    pub fn read(&self, tensor: String, start: i64, length: i64) -> Result<Float32Array> {
+        locked(&self.shared, |sae| {
+            let values = sae.tensor(&tensor)?;
+            let (start, length) = (start.max(0) as usize, length.max(0) as usize);
+            let range = values.get(start..start.saturating_add(length)).ok_or_else(|| {
+                error::Error::Shape(format!("{length} numbers from {start} on are not in {tensor}, which has {}", values.len()))
+            })?;
+            Ok(Float32Array::new(range.to_vec()))
+        })
+    }
+
+    #[napi]
+    pub fn write(&self, tensor: String, values: &[f32], start: i64) -> Result<()> {
+        locked(&self.shared, |sae| sae.write(&tensor, values, start.max(0) as usize))
+    }
+
+    #[napi(ts_return_type = "Promise<NativeFeatures>")]
+    pub fn encode(&self, x: Float32Array) -> AsyncTask<Encode> {
+        AsyncTask::new(Encode { shared: self.shared.clone(), x })
+    }
+
+    #[napi(ts_return_type = "Promise<Float32Array>")]
+    pub fn decode(&self, indptr: Uint32Array, indices: Uint32Array, values: Float32Array) -> AsyncTask<Decode> {
+        AsyncTask::new(Decode { shared: self.shared.clone(), indptr, indices, values })
+    }
+
+    #[napi(ts_return_type = "Promise<StepStatistics>")]
+    pub fn step(&self, x: Float32Array, options: StepOptions) -> AsyncTask<Step> {
+        AsyncTask::new(Step { shared: self.shared.clone(), x, options })
+    }
+}
+
+pub struct Encode {
+    shared: Shared,
+    x: Float32Array,
+}
+
+#[napi(object, object_from_js = false)]
+pub struct NativeFeatures {
+    pub indptr: Uint32Array,
+    pub indices: Uint32Array,
+    pub values: Float32Array,
+}
+
+impl Task for Encode {
+    type Output = (Vec<u32>, Sparse);
+    type JsValue = NativeFeatures;
+
+    fn compute(&mut self) -> Result<Self::Output> {
+        locked(&self.shared, |sae| {
+            let active = sae.encode(&self.x)?;
+            let indptr = active.starts.iter().map(|&s| u32::try_from(s)).collect::<std::result::Result<_, _>>();
+            let indptr = indptr.map_err(|_| {
+                error::Error::Memory(format!("{} active pairs are more than a CSR of 32 bits holds: encode fewer tokens", active.entries()))
+            })?;
+            Ok((indptr, active))
+        })
+    }
+
+    fn resolve(&mut self, _: Env, (indptr, active): Self::Output) -> Result<Self::JsValue> {
+        Ok(NativeFeatures { indptr: indptr.into(), indices: active.indices.into(), values: active.values.into() })
+    }
+}
+
+pub struct Decode {
+    shared: Shared,
+    indptr: Uint32Array,
+    indices: Uint32Array,
+    values: Float32Array,
+}
+
+impl Task for Decode {
+    type Output = Vec<f32>;
+    type JsValue = Float32Array;
+
+    fn compute(&mut self) -> Result<Self::Output> {
+        locked(&self.shared, |sae| {
+            sae.decode(&Sparse {
+                starts: self.indptr.iter().map(|&s| s as usize).collect(),
+                indices: self.indices.to_vec(),
+                values: self.values.to_vec(),
+            })
+        })
+    }
+
+    fn resolve(&mut self, _: Env, output: Self::Output) -> Result<Self::JsValue> {
+        Ok(output.into())
+    }
+}
+
+/// `StepOptions` of engine.ts.
+#[napi(object, object_to_js = false)]
+pub struct StepOptions {
+    pub step: f64,
+    pub learning_rate: f64,
+    pub beta1: f64,
+    pub beta2: f64,
+    pub epsilon: f64,
+    pub max_gradient_norm: f64,
+    pub l1: f64,
+    pub unit_decoder: bool,
+    pub dead_after: f64,
+    pub aux_coefficient: f64,
+    pub aux_k: u32,
+}
+
+/// `StepStatistics` of engine.ts.
+#[napi(object, object_from_js = false)]
+pub struct StepStatistics {
+    pub reconstruction: f64,
+    pub sparsity: f64,
+    pub auxiliary: f64,
+    pub l0: f64,
+    pub gradient_norm: f64,
+    pub dead: u32,
+}
+
+pub struct Step {
+    shared: Shared,
+    x: Float32Array,
+    options: StepOptions,
+}
+
+impl Task for Step {
+    type Output = Statistics;
+    type JsValue = StepStatistics;
+
+    fn compute(&mut self) -> Result<Self::Output> {
+        let o = &self.options;
+        let options = step::StepOptions {
+            step: o.step,
+            learning_rate: o.learning_rate,
+            beta1: o.beta1,
+            beta2: o.beta2,
+            epsilon: o.epsilon,
+            max_gradient_norm: o.max_gradient_norm,
+            l1: o.l1,
+            unit_decoder: o.unit_decoder,
+            dead_after: o.dead_after,
+            aux_coefficient: o.aux_coefficient,
+            aux_k: o.aux_k as usize,
+        };
+        locked(&self.shared, |sae| sae.step(&self.x, &options))
+    }
+
+    fn resolve(&mut self, _: Env, s: Self::Output) -> Result<Self::JsValue> {
+        Ok(StepStatistics {
+            reconstruction: s.reconstruction,
+            sparsity: s.sparsity,
+            auxiliary: s.auxiliary,
+            l0: s.l0,
+            gradient_norm: s.gradient_norm,
+            dead: s.dead as u32,
+        })
+    }
+}

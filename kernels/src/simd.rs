@@ -1,0 +1,188 @@
+//! Chooses the inner loops for the CPU at hand, once.
+//!
+//! `loops.rs` holds one source of every inner loop, written against [`Vector`]. Here it is compiled for each instruction set and put into a table
+//! of function pointers. Nothing is built for the machine that builds: the same library runs on any CPU of its architecture.
+
+mod loops;
+mod vector;
+
+pub use loops::Adam;
+use vector::Vector;
+
+/// How many (token, feature) pairs the backward loops take at a time: each loaded gradient row then serves four of them.
+pub const GROUP: usize = 4;
+
+/// Most tokens that a register tile of any instruction set spans.
+pub const MAX_TILE_TOKENS: usize = 12;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    Avx512,
+    Avx2,
+    /// What the architecture always has: SSE2 on x86-64, NEON on AArch64.
+    Portable,
+}
+
+impl Path {
+    pub const ALL: [Path; 3] = [Path::Avx512, Path::Avx2, Path::Portable];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Path::Avx512 => "avx512",
+            Path::Avx2 => "avx2",
+            Path::Portable => "portable",
+        }
+    }
+
+    /// Whether this CPU, and its operating system, can run it.
+    pub fn is_available(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Path::Avx512 => is_x86_feature_detected!("avx512f"),
+            #[cfg(target_arch = "x86_64")]
+            Path::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            #[cfg(not(target_arch = "x86_64"))]
+            Path::Avx512 | Path::Avx2 => false,
+            Path::Portable => true,
+        }
+    }
+}
+
+/// The inner loops, compiled for one instruction set. Where slices come in groups, they have one length.
+#[derive(Clone, Copy)]
+pub struct Kernels {
+    pub path: Path,
+    /// Tokens that one register tile spans.
+    pub tile_tokens: usize,
+    /// Features that one register tile spans: the width of a packed panel.
+    pub tile_features: usize,
+    tile: unsafe fn(&[&[f32]], &[f32], &[f32], &[f32], &mut [f32], &mut [u64]),
+    dot: unsafe fn(&[f32], &[f32]) -> f32,
+    axpy: unsafe fn(&mut [f32], f32, &[f32]),
+    axpy_group: unsafe fn(&mut [f32], [f32; GROUP], [&[f32]; GROUP]),
+    backward: unsafe fn(loops::Backward<'_>, &mut [f32], &mut [f32]) -> f32,
+    adam: unsafe fn(&Adam, &mut [f32], &mut [f32], &mut [f32], &[f32]),
+}
+
+pub use loops::Backward;
+
+impl Kernels {
+    /// The loops for `path`, or none when this CPU cannot run it.
+    pub fn new(path: Path) -> Option<Self> {
+        path.is_available().then(|| match path {
+            #[cfg(target_arch = "x86_64")]
+            Path::Avx512 => avx512::KERNELS,
+            #[cfg(target_arch = "x86_64")]
+            Path::Avx2 => avx2::KERNELS,
+            _ => portable::KERNELS,
+        })
+    }
+
+    /// The fastest loops that this CPU can run.
+    pub fn best() -> Self {
+        Path::ALL.into_iter().find_map(Self::new).unwrap_or(portable::KERNELS)
+    }
+
+    /// Pre-activations of one register tile: `z[t · tile_features + i] = rows[t] · feature i + bias[i]`, where `panel` holds the features
+    /// interleaved, [dIn, tile_features]. Bit i of `above[t]` says whether that exceeds `thresholds[t]`.
+    #[inline]
+    pub fn tile(&self, rows: &[&[f32]], panel: &[f32], bias: &[f32], thresholds: &[f32], z: &mut [f32], above: &mut [u64]) {
+        // SAFETY: `new` hands out a table only after it found the instruction set; the same holds for the methods below.
+        unsafe { (self.tile)(rows, panel, bias, thresholds, z, above) }
+    }
+
+    /// a · b.
+    #[inline]
+    pub fn dot(&self, a: &[f32], b: &[f32]) -> f32 {
+        // SAFETY: as in `tile`.
+        unsafe { (self.dot)(a, b) }
+    }
+
+    /// y += a x.
+    #[inline]
+    pub fn axpy(&self, y: &mut [f32], a: f32, x: &[f32]) {
+        // SAFETY: as in `tile`.
+        unsafe { (self.axpy)(y, a, x) }
+    }
+
+    /// y += Σ a[i] x[i], in this order.
+    #[inline]
+    pub fn axpy_group(&self, y: &mut [f32], a: [f32; GROUP], x: [&[f32]; GROUP]) {
+        // SAFETY: as in `tile`.
+        unsafe { (self.axpy_group)(y, a, x) }
+    }
+
+    /// Adds the gradient of up to [`GROUP`] active tokens of one feature to its decoder and encoder rows; returns that of its bias.
+    #[inline]
+    pub fn backward(&self, pairs: Backward<'_>, g_dec: &mut [f32], g_enc: &mut [f32]) -> f32 {
+        // SAFETY: as in `tile`.
+        unsafe { (self.backward)(pairs, g_dec, g_enc) }
+    }
+
+    /// One Adam update of `w` with moments `m` and `v` for the gradient `g`.
+    #[inline]
+    pub fn adam(&self, adam: &Adam, w: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32]) {
+        // SAFETY: as in `tile`.
+        unsafe { (self.adam)(adam, w, m, v, g) }
+    }
+}
+
+/// Compiles the loops for one instruction set. The tile is tokens × vectors: all its sums, one row of weights and one broadcast stay in registers.
+macro_rules! compile {
+    ($name:ident, $path:expr, $vector:ty, tokens $tokens:literal, vectors $vectors:literal $(, features $features:literal)?) => {
+        mod $name {
+            use super::*;
+
+            $(#[target_feature(enable = $features)])?
+            unsafe fn tile(rows: &[&[f32]], panel: &[f32], bias: &[f32], thresholds: &[f32], z: &mut [f32], above: &mut [u64]) {
+                loops::tile::<$vector, $tokens, $vectors>(rows, panel, bias, thresholds, z, above)
+            }
+
+            $(#[target_feature(enable = $features)])?
+            unsafe fn dot(a: &[f32], b: &[f32]) -> f32 {
+                loops::dot::<$vector>(a, b)
+            }
+
+            $(#[target_feature(enable = $features)])?
+            unsafe fn axpy(y: &mut [f32], a: f32, x: &[f32]) {
+                loops::axpy::<$vector, 1>(y, [a], [x])
+            }
+
+            $(#[target_feature(enable = $features)])?
+            unsafe fn axpy_group(y: &mut [f32], a: [f32; GROUP], x: [&[f32]; GROUP]) {
+                loops::axpy::<$vector, GROUP>(y, a, x)
+            }
+
+            $(#[target_feature(enable = $features)])?
+            unsafe fn backward(pairs: Backward<'_>, g_dec: &mut [f32], g_enc: &mut [f32]) -> f32 {
+                loops::backward::<$vector>(pairs, g_dec, g_enc)
+            }
+
+            $(#[target_feature(enable = $features)])?
+            unsafe fn adam(adam: &Adam, w: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32]) {
+                loops::adam::<$vector>(adam, w, m, v, g)
+            }
+
+            pub const KERNELS: Kernels = Kernels {
+                path: $path,
+                tile_tokens: $tokens,
+                tile_features: $vectors * <$vector>::LANES,
+                tile,
+                dot,
+                axpy,
+                axpy_group,
+                backward,
+                adam,
+            };
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+compile!(avx512, Path::Avx512, vector::F32x16, tokens 12, vectors 2, features "avx512f,avx2,fma");
+#[cfg(target_arch = "x86_64")]
+compile!(avx2, Path::Avx2, vector::F32x8, tokens 6, vectors 2, features "avx2,fma");
+#[cfg(target_arch = "aarch64")]
+compile!(portable, Path::Portable, vector::F32x4, tokens 6, vectors 4);
+#[cfg(not(target_arch = "aarch64"))]
+compile!(portable, Path::Portable, vector::F32x4, tokens 6, vectors 2);
