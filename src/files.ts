@@ -73,18 +73,23 @@ export async function writeTextWhole(path: string, text: string): Promise<void> 
   await writeWhole(path, (file) => file.writeFile(text));
 }
 
-/** Writes a folder whole: `write` fills a temporary folder beside it, which replaces `path`. @throws DiskError */
+/**
+ * Writes a folder whole: `write` fills a temporary folder beside it, which then takes the place of `path`; what was there is removed after that.
+ * On failure `path` is untouched. @throws DiskError
+ */
 export async function writeFolderWhole(path: string, write: (folder: string) => Promise<void>): Promise<void> {
   const temporary = temporaryName(path);
+  const replaced = temporaryName(path);
   try {
     await mkdir(temporary, { recursive: true });
     await write(temporary);
-    await rm(path, { recursive: true, force: true });
+    if (await exists(path)) await rename(path, replaced);
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { recursive: true, force: true });
     throw asDiskError(error, path);
   }
+  await rm(replaced, { recursive: true, force: true });
 }
 
 /** Removes what writers that were killed left in `folder`. */

@@ -14,7 +14,7 @@ export interface FoundFeature {
   readonly on: readonly number[];
   /** Largest activation on each "off" text. */
   readonly off: readonly number[];
-  /** Mean of `on`, as a share of the largest activation on any of the texts. */
+  /** Mean of `on`, as a share of the feature's largest activation over the corpus, at most 1; where that is unknown, over the texts. */
   readonly onStrength: number;
   /** The same for `off`; without "off" texts, the chance that it fires somewhere in an ordinary text as long as the "on" texts, from its density. */
   readonly offStrength: number;
@@ -23,8 +23,8 @@ export interface FoundFeature {
 export interface FindOptions {
   /** Texts on which the feature should be silent. */
   readonly off?: readonly string[];
-  /** Density of each feature over a corpus, for the case that there are no "off" texts. */
-  readonly density?: (feature: number) => number;
+  /** What a corpus says of each feature (`Catalog.feature`). */
+  readonly known?: (feature: number) => { readonly density: number; readonly largest: number };
   readonly limit?: number;
 }
 
@@ -36,7 +36,7 @@ export async function findFeatures(
   model: LanguageModel,
   sae: SparseAutoencoder,
   on: readonly string[],
-  { off = [], density = () => 0, limit = 10 }: FindOptions = {},
+  { off = [], known, limit = 10 }: FindOptions = {},
 ): Promise<FoundFeature[]> {
   if (on.length === 0) throw new ArgumentError("name at least one text on which the feature should be active");
   const onPeaks = await Promise.all(on.map((text) => peaks(model, sae, text)));
@@ -46,9 +46,11 @@ export async function findFeatures(
   const found = [...candidates].map((feature): FoundFeature => {
     const at = ({ largest }: Peaks) => largest.get(feature) ?? 0;
     const [onValues, offValues] = [onPeaks.map(at), offPeaks.map(at)];
-    const largest = Math.max(...onValues, ...offValues);
-    const onStrength = mean(onValues) / largest;
-    const offStrength = off.length > 0 ? mean(offValues) / largest : 1 - (1 - density(feature)) ** meanLength;
+    const corpus = known?.(feature);
+    const full = corpus?.largest || Math.max(...onValues, ...offValues);
+    const strength = (values: number[]) => mean(values.map((value) => Math.min(1, value / full)));
+    const onStrength = strength(onValues);
+    const offStrength = off.length > 0 ? strength(offValues) : 1 - (1 - (corpus?.density ?? 0)) ** meanLength;
     return { feature, score: onStrength - offStrength, on: onValues, off: offValues, onStrength, offStrength };
   });
   return found.sort((a, b) => b.score - a.score || mean(b.on) - mean(a.on) || a.feature - b.feature).slice(0, limit);
@@ -63,7 +65,7 @@ interface Peaks {
 async function peaks(model: LanguageModel, sae: SparseAutoencoder, text: string): Promise<Peaks> {
   const tokens = model.tokenizer.encode(text);
   if (tokens.length === 0) throw new ArgumentError(`expected texts to compare, found ${JSON.stringify(text)}`);
-  const residual = await model.residual([model.tokenizer.startToken, ...tokens]);
+  const residual = await model.residual([model.tokenizer.endOfText, ...tokens]);
   const { indices, values } = await sae.encode(takeRows(residual, ordinaryRows(residual, await sinkThreshold(model))));
   const largest = new Map<number, number>();
   for (const [e, feature] of indices.entries()) largest.set(feature, Math.max(values[e]!, largest.get(feature) ?? 0));

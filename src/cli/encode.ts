@@ -1,0 +1,44 @@
+/** @file `monoscope encode`: the features that are active at each token of a text. */
+import { Command } from "commander";
+import { ordinaryRows, sinkThreshold } from "../activations/sinks.ts";
+import { ArgumentError } from "../errors.ts";
+import { SparseAutoencoder } from "../sae/autoencoder.ts";
+import { takeRows } from "../tensor/matrix.ts";
+import { type ModelOptions, openModelFor, wholeNumber, withJson, withModel } from "./options.ts";
+
+export function encodeCommand(): Command {
+  return withJson(
+    withModel(
+      new Command("encode")
+        .description("list the most active features at each token of a text")
+        .argument("<sae>", "folder of the autoencoder")
+        .argument("<text>", "the text")
+        .option("--limit <n>", "features per token", wholeNumber(), 5),
+    ),
+  ).action(async (path: string, text: string, options: ModelOptions & { limit: number; json: boolean }) => {
+    if (text === "") throw new ArgumentError("expected a text, found an empty one");
+    const sae = await SparseAutoencoder.open(path, options);
+    const model = await openModelFor(sae, options);
+    const ids = [model.tokenizer.endOfText, ...model.tokenizer.encode(text)];
+    const residual = await model.residual(ids);
+    const rows = ordinaryRows(residual, await sinkThreshold(model));
+    const { indptr, indices, values } = await sae.encode(takeRows(residual, rows));
+    const tokens = [...rows].map((position, t) => ({
+      token: model.tokenizer.tokenText(ids[position]!),
+      position,
+      features: Array.from({ length: indptr[t + 1]! - indptr[t]! }, (_, e) => ({
+        feature: indices[indptr[t]! + e]!,
+        activation: values[indptr[t]! + e]!,
+      }))
+        .sort((a, b) => b.activation - a.activation)
+        .slice(0, options.limit),
+    }));
+    if (options.json) console.log(JSON.stringify({ sae: path, tokens }));
+    else
+      for (const { token, features } of tokens)
+        console.log(
+          `${JSON.stringify(token).padEnd(18)} ${features.map(({ feature, activation }) => `${feature}: ${activation.toFixed(1)}`).join("   ")}`,
+        );
+    await model.close();
+  });
+}

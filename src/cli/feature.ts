@@ -1,0 +1,57 @@
+/** @file `monoscope feature`: shows one feature. */
+import { join } from "node:path";
+import { Command } from "commander";
+import pc from "picocolors";
+import { Catalog, type Feature } from "../features/catalog.ts";
+import type { Example } from "../features/collect.ts";
+import type { Tokenizer } from "../model/tokenizer.ts";
+import { SparseAutoencoder } from "../sae/autoencoder.ts";
+import { type ModelOptions, openModelFor, wholeNumber, withJson, withModel } from "./options.ts";
+import { highlighted, percent } from "./terminal.ts";
+
+export function featureCommand(): Command {
+  return withJson(
+    withModel(
+      new Command("feature")
+        .description("show a feature: how often it fires, its contexts at every strength, the tokens it raises and lowers")
+        .argument("<sae>", "folder of an autoencoder with a catalogue")
+        .argument("<feature>", "number of the feature", wholeNumber(0)),
+    ),
+  ).action(async (path: string, number: number, options: ModelOptions & { json: boolean }) => {
+    const sae = await SparseAutoencoder.open(path, options);
+    const feature = (await Catalog.open(join(path, "catalog"), sae)).feature(number);
+    const model = await openModelFor(sae, options);
+    console.log(options.json ? JSON.stringify(feature) : describeFeature(feature, model.tokenizer));
+    await model.close();
+  });
+}
+
+/** A feature as text: header, top contexts, contexts of lower intervals, tokens. */
+export function describeFeature(feature: Feature, tokenizer: Tokenizer, { contexts = 8 }: { contexts?: number } = {}): string {
+  const { feature: number, density, largest, top, intervals, raised, lowered } = feature;
+  const example = (e: Example) => `    ${exampleText(e, tokenizer, largest)}  ${pc.dim(`${e.document}:${e.offset}`)}`;
+  const lines = [
+    `${pc.bold(`feature ${number}`)}  active at ${percent(density)} of tokens, largest activation ${largest.toFixed(1)}`,
+    ...(raised.length > 0
+      ? [
+          `  raises  ${raised.map(({ token }) => JSON.stringify(tokenizer.tokenText(token))).join(" ")}`,
+          `  lowers  ${lowered.map(({ token }) => JSON.stringify(tokenizer.tokenText(token))).join(" ")}`,
+        ]
+      : []),
+    "  strongest",
+    ...top.slice(0, contexts).map(example),
+  ];
+  for (const { from, to, examples } of intervals.toReversed()) {
+    lines.push(`  ${from.toFixed(1)} – ${to.toFixed(1)}`, ...examples.map(example));
+  }
+  return lines.join("\n");
+}
+
+/** An example on one line, each token on the ground of its activation. */
+export function exampleText({ tokens, activations }: Example, tokenizer: Tokenizer, largest: number): string {
+  return highlighted(
+    tokens.map((token) => tokenizer.tokenText(token)),
+    activations,
+    largest,
+  );
+}

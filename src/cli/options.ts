@@ -1,0 +1,147 @@
+/** @file What several commands share: options, opening the model, reading the corpus. */
+import { type Command, Option } from "commander";
+import { type Corpus, tokenizeCorpus } from "../corpus/tokenize.ts";
+import { ArgumentError } from "../errors.ts";
+import { DEFAULT_MODEL } from "../model/find.ts";
+import { LanguageModel } from "../model/language-model.ts";
+import { count, ProgressLine, percent } from "./terminal.ts";
+
+/** Fires on the first Ctrl-C; the second one ends the process at once. */
+export const interrupted: AbortSignal = (() => {
+  const controller = new AbortController();
+  process.once("SIGINT", () => {
+    if (process.stderr.isTTY) process.stderr.write("\r\x1b[2Kstopping; press Ctrl-C again to quit at once\n");
+    controller.abort();
+    process.once("SIGINT", () => process.exit(130));
+  });
+  process.once("SIGTERM", () => controller.abort());
+  return controller.signal;
+})();
+
+/** Parses a whole number of at least `min`. */
+export function wholeNumber(min = 1): (text: string) => number {
+  return (text) => {
+    const value = Number(text.replaceAll("_", ""));
+    if (text.trim() === "" || !Number.isSafeInteger(value) || value < min)
+      throw new ArgumentError(`expected a whole number of at least ${min}, found "${text}"`);
+    return value;
+  };
+}
+
+/** Parses a number from `min` to `max`. */
+export function realNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === "" || !(value >= min && value <= max))
+      throw new ArgumentError(`expected a number from ${min} to ${max}, found "${text}"`);
+    return value;
+  };
+}
+
+export interface ModelOptions {
+  model: string;
+  layer?: number;
+  threads: number;
+}
+
+export function withModel(command: Command): Command {
+  return command
+    .option("--model <id or path>", "language model: a name or a GGUF file", DEFAULT_MODEL)
+    .option("--layer <n>", "block before which the residual stream is cut (default: the middle one)", wholeNumber(0))
+    .addOption(threadsOption());
+}
+
+export function threadsOption(): Option {
+  return new Option("--threads <n>", "threads for arithmetic").default(2).argParser(wholeNumber());
+}
+
+export function withJson(command: Command): Command {
+  return command.option("--json", "print one JSON object on standard output and nothing else", false);
+}
+
+/** Opens the model, with a progress line while it is fetched. */
+export async function openModel({ model, layer, threads }: ModelOptions): Promise<LanguageModel> {
+  const line = new ProgressLine("fetching the model");
+  try {
+    return await LanguageModel.open(model, {
+      threads,
+      signal: interrupted,
+      ...(layer === undefined ? {} : { layer }),
+      onProgress: ({ received, total }) => line.update(total ? received / total : 0, `${count(received / 1e6)} MB`),
+    });
+  } finally {
+    line.clear();
+  }
+}
+
+/** Opens the model at the place where an autoencoder was trained, unless a layer was asked for. */
+export async function openModelFor(sae: { hook: string | undefined }, options: ModelOptions): Promise<LanguageModel> {
+  const trainedAt = /^blocks\.(\d+)\.hook_resid_pre$/.exec(sae.hook ?? "")?.[1];
+  const layer = options.layer ?? (trainedAt === undefined ? undefined : Number(trainedAt));
+  return openModel({ ...options, ...(layer === undefined ? {} : { layer }) });
+}
+
+export interface CorpusOptions {
+  context: number;
+  tokens?: number;
+  heldOut: number;
+  textField?: string;
+  seed: number;
+}
+
+export function withCorpus(command: Command): Command {
+  return command
+    .option("--context <n>", "tokens in a context", wholeNumber(2), 256)
+    .option("--tokens <n>", "stop reading after this many tokens", wholeNumber())
+    .option("--held-out <share>", "share of the documents that training never sees", realNumber(0, 0.9), 0.05)
+    .option("--text-field <name>", "field of .jsonl lines that holds the text")
+    .option("--seed <n>", "seed of everything that is drawn", wholeNumber(0), 0);
+}
+
+/** Reads and tokenises the corpus, with a progress line. */
+export async function readCorpus(
+  sources: readonly string[],
+  model: LanguageModel,
+  { context, tokens, heldOut, textField, seed }: CorpusOptions,
+): Promise<Corpus> {
+  const line = new ProgressLine("reading text");
+  try {
+    return await tokenizeCorpus(sources, model.tokenizer, {
+      startToken: model.tokenizer.endOfText,
+      contextSize: context,
+      heldOutShare: heldOut,
+      seed,
+      signal: interrupted,
+      ...(tokens === undefined ? {} : { maxTokens: tokens }),
+      ...(textField === undefined ? {} : { textField }),
+      onProgress: (progress) =>
+        line.update(
+          tokens === undefined ? 0 : progress.tokens / tokens,
+          `${count(progress.tokens)} tokens, ${count(progress.documents)} documents`,
+        ),
+    });
+  } finally {
+    line.clear();
+  }
+}
+
+/** A sentence about a corpus that was read. */
+export function describeCorpus({ train, heldOut, report }: Corpus): string {
+  const left = [
+    report.duplicates > 0 && `${count(report.duplicates)} duplicates left out`,
+    report.binaryFiles > 0 && `${count(report.binaryFiles)} binary files skipped`,
+  ].filter(Boolean);
+  return `${count(report.documents)} documents, ${count(report.tokens)} tokens: ${count(train.size)} contexts to train on, ${count(heldOut.size)} held out${left.map((text) => `, ${text}`).join("")}`;
+}
+
+/** Share of tokens that were left out as sinks. */
+export function describeSinks(sinks: number, tokens: number): string {
+  return `${count(sinks)} sink tokens left out (${percent(sinks / tokens)})`;
+}
+
+/** Parses `4096,16384`. */
+export function sizes(text: string): number[] {
+  const values = text.split(",").map(wholeNumber());
+  if (new Set(values).size !== values.length) throw new ArgumentError(`expected different numbers of features, found "${text}"`);
+  return values;
+}

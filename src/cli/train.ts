@@ -1,0 +1,120 @@
+/** @file `monoscope train`: trains a family of autoencoders from one harvest. */
+import { join } from "node:path";
+import { Command, Option } from "commander";
+import { liveSource } from "../activations/source.ts";
+import { harvestToStore } from "../activations/store.ts";
+import { ARCHITECTURES, type Recipe, recipe } from "../sae/recipe.ts";
+import { type TrainingProgress, train } from "../sae/training.ts";
+import {
+  type CorpusOptions,
+  describeCorpus,
+  interrupted,
+  type ModelOptions,
+  openModel,
+  readCorpus,
+  realNumber,
+  sizes,
+  wholeNumber,
+  withCorpus,
+  withJson,
+  withModel,
+} from "./options.ts";
+import { count, ProgressLine, percent, seconds, table } from "./terminal.ts";
+
+interface TrainOptions extends ModelOptions, CorpusOptions {
+  features: number[];
+  architecture: Recipe["architecture"];
+  k: number;
+  l1: number;
+  learningRate?: number;
+  epochs: number;
+  batch: number;
+  out: string;
+  store?: string;
+  checkpointEvery: number;
+  json: boolean;
+}
+
+export function trainCommand(): Command {
+  return withJson(
+    withCorpus(
+      withModel(
+        new Command("train")
+          .description("train autoencoders of several sizes from one harvest (resumes where it was stopped)")
+          .argument("<corpus...>", 'text files, folders, .jsonl, .gz of these, or "sample"')
+          .option("--features <sizes>", "numbers of features, separated by commas", sizes, [4096])
+          .addOption(new Option("--architecture <name>", "kind of autoencoder").choices(ARCHITECTURES).default("topk"))
+          .option("--k <n>", "active features per token (topk)", wholeNumber(), 32)
+          .option("--l1 <coefficient>", "sparsity coefficient (standard)", realNumber(0, 1e6), 5)
+          .option("--learning-rate <rate>", "peak learning rate (default: by size)", realNumber(1e-9, 10))
+          .option("--epochs <n>", "passes over the text; more than one stores the activations", wholeNumber(), 1)
+          .option("--batch <n>", "tokens per step", wholeNumber(), 2048)
+          .option("--out <folder>", "the run's folder", "runs/train")
+          .option("--store <folder>", "keep the activations here and reuse them")
+          .option("--checkpoint-every <seconds>", "time between checkpoints", wholeNumber(), 60),
+      ),
+    ),
+  ).action(async (sources: string[], options: TrainOptions) => {
+    const { features, architecture, k, l1, learningRate, epochs, batch, out, seed, threads, checkpointEvery } = options;
+    const recipes = Object.fromEntries(
+      features.map((dSae) => [
+        `${architecture}-${dSae}`,
+        recipe({ architecture, dSae, k, l1, ...(learningRate === undefined ? {} : { learningRate }) }),
+      ]),
+    );
+    const model = await openModel(options);
+    const corpus = await readCorpus(sources, model, options);
+    if (!options.json) console.log(describeCorpus(corpus));
+    const line = new ProgressLine("training");
+    const harvestLine = new ProgressLine("harvesting");
+    const store = options.store ?? (epochs > 1 ? join(out, "activations") : undefined);
+    try {
+      const source = store
+        ? await harvestToStore(model, corpus.train, store, {
+            signal: interrupted,
+            onProgress: (p) => harvestLine.update(p.done / p.contexts, `${count(p.tokensPerSecond)} tokens/s`),
+          })
+        : await liveSource(model, corpus.train);
+      let last: TrainingProgress | undefined;
+      await train({
+        recipes,
+        source,
+        run: out,
+        epochs,
+        batchSize: batch,
+        seed,
+        threads,
+        checkpointEvery,
+        signal: interrupted,
+        onProgress: (progress) => {
+          last = progress;
+          line.update(
+            progress.progress,
+            `${count(progress.tokensPerSecond)} tokens/s, ${seconds(progress.secondsLeft)} left  ${summary(progress)}`,
+          );
+        },
+      });
+      line.clear();
+      const members = Object.keys(recipes).map((name) => ({ name, path: join(out, name), ...last?.members[name] }));
+      if (options.json) console.log(JSON.stringify({ run: out, members, log: join(out, "log.jsonl") }));
+      else if (last)
+        console.log(
+          table(
+            ["trained", "FVU", "L0", "dead", "in"],
+            members.map(({ name, fvu, l0, dead, path }) => [name, fvu!.toFixed(4), l0!.toFixed(1), percent(dead!), path]),
+          ),
+        );
+      else console.log(`already trained: ${members.map(({ path }) => path).join(", ")}`);
+    } finally {
+      harvestLine.clear();
+      line.clear();
+    }
+    await model.close();
+  });
+}
+
+function summary({ members }: TrainingProgress): string {
+  return Object.entries(members)
+    .map(([name, { fvu, l0, dead }]) => `${name}: FVU ${fvu.toFixed(3)} L0 ${l0.toFixed(0)} dead ${percent(dead)}`)
+    .join("  ");
+}

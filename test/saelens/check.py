@@ -1,0 +1,51 @@
+#!/usr/bin/env python3
+"""Loads autoencoders that Monoscope saved with the real SAELens, and compares features and reconstructions.
+
+    pip install sae-lens==6.54.12
+    python test/saelens/check.py runs/tour/topk-1024 runs/tour/topk-4096
+
+Prints the largest differences, relative to the largest value of each tensor, and fails above 1e-5.
+A feature that only one side keeps must be a tie: its value within 1e-5 of the smallest that the other keeps.
+"""
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import torch
+from sae_lens import SAE
+from safetensors.torch import load_file, save_file
+
+LIMIT = 1e-5
+here = pathlib.Path(__file__).parent
+
+
+def compare(folder: str) -> bool:
+    sae = SAE.load_from_disk(folder, device="cpu")
+    config = json.loads((pathlib.Path(folder) / "cfg.json").read_text())
+    # Inputs like the model's: the decoder's mean plus sums of a few features plus noise.
+    torch.manual_seed(0)
+    weights = torch.zeros(256, sae.cfg.d_sae)
+    weights.scatter_(1, torch.randint(0, sae.cfg.d_sae, (256, 20)), torch.rand(256, 20) * 20)
+    x = sae.b_dec + weights @ sae.W_dec + 0.1 * sae.W_dec.norm(dim=1).mean() * torch.randn(256, sae.cfg.d_in)
+    x = x.detach().contiguous()
+    with torch.no_grad():
+        features = sae.encode(x)
+        features = features.to_dense() if features.is_sparse else features
+        reconstruction = sae.decode(features)
+    with tempfile.TemporaryDirectory() as temporary:
+        source, target = f"{temporary}/x.safetensors", f"{temporary}/y.safetensors"
+        save_file({"x": x}, source)
+        subprocess.run(["npx", "tsx", str(here / "encode.ts"), folder, source, target], check=True)
+        ours = load_file(target)
+    error = {}
+    for name, theirs in (("features", features), ("reconstruction", reconstruction)):
+        error[name] = ((ours[name] - theirs).abs().max() / theirs.abs().max()).item()
+    result = {"sae": folder, "architecture": config["architecture"], "features": sae.cfg.d_sae, "l0": (features > 0).sum(1).float().mean().item(), **error}
+    print(json.dumps(result))
+    return max(error.values()) <= LIMIT
+
+
+results = [compare(folder) for folder in sys.argv[1:]]
+sys.exit(0 if results and all(results) else 1)
