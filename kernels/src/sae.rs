@@ -137,9 +137,15 @@ impl Sae {
             }
             if let Some(i) = block.iter().position(|x| !x.is_finite()) {
                 let (at, value) = (b * 1024 + i, block[i]);
-                let value = if value.is_nan() { "NaN".to_owned() } else { format!("{value}inity").replace("inf", "Inf") };
+                let name = if value.is_nan() {
+                    "NaN"
+                } else if value > 0.0 {
+                    "Infinity"
+                } else {
+                    "-Infinity"
+                };
                 return Err(Error::NonFinite(format!(
-                    "activations: row {}, column {} is {value}. Check the model file and the precision it runs in.",
+                    "activations: row {}, column {} is {name}. Check the model file and the precision it runs in.",
                     at / d,
                     at % d
                 )));
