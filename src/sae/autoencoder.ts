@@ -3,8 +3,8 @@ import { ShapeError } from "../errors.ts";
 import type { Matrix } from "../tensor/matrix.ts";
 import type { SparseFeatures } from "../tensor/sparse-features.ts";
 import { readSaelens, writeSaelens } from "./formats/saelens.ts";
-import type { Backend } from "./kernels/create.ts";
 import type { Engine } from "./kernels/engine.ts";
+import type { CreateEngineOptions } from "./kernels/index.ts";
 
 export class SparseAutoencoder {
   readonly dIn: number;
@@ -27,9 +27,9 @@ export class SparseAutoencoder {
    */
   static async open(
     folder: string,
-    { backend = "auto", threads = 2 }: { backend?: Backend; threads?: number } = {},
+    { threads = 2, ...kernels }: CreateEngineOptions & { threads?: number } = {},
   ): Promise<SparseAutoencoder> {
-    const { engine, config } = await readSaelens(folder, { backend, threads });
+    const { engine, config } = await readSaelens(folder, { threads, ...kernels });
     return new SparseAutoencoder(engine, config.metadata);
   }
 

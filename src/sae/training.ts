@@ -13,13 +13,13 @@ import { type Architecture, architectureOf, dot, initialise } from "./architectu
 import { SparseAutoencoder } from "./autoencoder.ts";
 import { readCheckpoint, removeCheckpoints, type TrainingState, writeCheckpoint } from "./checkpoint.ts";
 import { foldForInference } from "./fold.ts";
-import { type Backend, createEngine } from "./kernels/create.ts";
 import type { Engine } from "./kernels/engine.ts";
+import { type CreateEngineOptions, createEngine } from "./kernels/index.ts";
 import type { Recipe } from "./recipe.ts";
 import { resampleDead } from "./resample.ts";
 import { learningRate } from "./schedule.ts";
 
-export interface TrainingOptions {
+export interface TrainingOptions extends CreateEngineOptions {
   /** Name of each member (its folder in the run) and how it is trained. */
   readonly recipes: Readonly<Record<string, Recipe>>;
   readonly source: ActivationSource;
@@ -31,7 +31,6 @@ export interface TrainingOptions {
   readonly seed?: number;
   /** Threads of the kernels. */
   readonly threads?: number;
-  readonly backend?: Backend;
   /** Seconds between checkpoints. */
   readonly checkpointEvery?: number;
   readonly signal?: AbortSignal | undefined;
@@ -96,7 +95,7 @@ export async function train(options: TrainingOptions): Promise<SparseAutoencoder
     batchSize = 2048,
     seed = 0,
     threads = 2,
-    backend = "auto",
+    backend,
     checkpointEvery = 60,
     signal,
     onProgress,
@@ -105,10 +104,11 @@ export async function train(options: TrainingOptions): Promise<SparseAutoencoder
     if (!Number.isSafeInteger(value) || value < 1) throw new ArgumentError(`expected ${what} to be a whole number above 0, found ${value}`);
   }
   if (Object.keys(recipes).length === 0) throw new ArgumentError("nothing to train: name at least one autoencoder");
+  const kernels = backend === undefined ? {} : { backend };
   const plan: Plan = { recipes, provenance: source.provenance, epochs, batchSize, seed, threads };
   await claim(run, plan);
   if (await exists(join(run, FINISHED)))
-    return Promise.all(Object.keys(recipes).map((name) => SparseAutoencoder.open(join(run, name), { backend, threads })));
+    return Promise.all(Object.keys(recipes).map((name) => SparseAutoencoder.open(join(run, name), { threads, ...kernels })));
 
   const members = Object.entries(recipes).map(([name, recipe]): Member => {
     const architecture = architectureOf(recipe);
@@ -116,7 +116,7 @@ export async function train(options: TrainingOptions): Promise<SparseAutoencoder
       name,
       recipe,
       architecture,
-      engine: createEngine({ dIn: source.dIn, dSae: recipe.dSae, ...architecture.encoder, threads }, backend),
+      engine: createEngine({ dIn: source.dIn, dSae: recipe.dSae, ...architecture.encoder, threads }, kernels),
     };
   });
   const engines = new Map(members.map(({ name, engine }) => [name, engine]));

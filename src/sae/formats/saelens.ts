@@ -8,8 +8,8 @@ import { ArgumentError, FormatError, NonFiniteError, NotFoundError, UnsupportedE
 import { writeFolderWhole, writeTextWhole } from "../../files.ts";
 import { f32Tensor, openSafetensors, type SafetensorsFile, type TensorSource, writeSafetensors } from "../../tensor/safetensors.ts";
 import { foldForInference } from "../fold.ts";
-import { type Backend, createEngine } from "../kernels/create.ts";
 import type { Activation, Engine } from "../kernels/engine.ts";
+import { type CreateEngineOptions, createEngine } from "../kernels/index.ts";
 
 /** The release whose files these are: SAELens treats a folder without a version as one from before 6.0 and converts it. */
 const SAE_LENS_VERSION = "6.54.12";
@@ -31,7 +31,7 @@ export interface SaelensConfig {
 /** Reads a folder into a new engine, decoder norms folded where SAELens applies them at run time. @throws NotFoundError, FormatError, UnsupportedError, ShapeError, NonFiniteError */
 export async function readSaelens(
   folder: string,
-  { backend, threads }: { backend: Backend; threads: number },
+  { threads, ...kernels }: CreateEngineOptions & { threads: number },
 ): Promise<{ config: SaelensConfig; engine: Engine }> {
   const path = join(folder, "cfg.json");
   const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
@@ -51,7 +51,7 @@ export async function readSaelens(
     if (extra.length > 0)
       throw new UnsupportedError(`${file.path} has tensors that a ${config.architecture} autoencoder does not: ${extra.join(", ")}`);
     const activation: Activation = config.k === undefined ? { kind: "relu" } : { kind: "topk", k: config.k };
-    const engine = createEngine({ dIn, dSae, activation, applyBDecToInput, threads }, backend);
+    const engine = createEngine({ dIn, dSae, activation, applyBDecToInput, threads }, kernels);
     engine.write("wEnc", await readTransposed(file, dIn, dSae));
     for (const [tensor, name] of [
       ["wDec", "W_dec"],
