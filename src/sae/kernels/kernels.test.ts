@@ -1,0 +1,405 @@
+import { readFileSync } from "node:fs";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { ArgumentError, NonFiniteError, ShapeError } from "../../errors.ts";
+import { normal, seededRandom } from "../../random.ts";
+import { type Matrix, matrix, row, rowNorms } from "../../tensor/matrix.ts";
+import type { SparseFeatures } from "../../tensor/sparse-features.ts";
+import { type Engine, type EngineOptions, STATE_TENSORS, type StateTensor, type StepOptions, type StepStatistics } from "./engine.ts";
+import { type Backend, createEngine } from "./index.ts";
+import { nativePaths } from "./native.ts";
+
+const plainStep: StepOptions = {
+  step: 1,
+  learningRate: 0.01,
+  beta1: 0.9,
+  beta2: 0.999,
+  epsilon: 1e-8,
+  maxGradientNorm: Number.POSITIVE_INFINITY,
+  l1: 0,
+  unitDecoder: false,
+  deadAfter: 1000,
+  auxCoefficient: 0,
+  auxK: 1,
+};
+
+const backends: Backend[] = [...nativePaths(), "reference"];
+
+/** Random numbers on a grid of eighths: sums of their products are exact in f32, so that every kernel sees the same pre-activations, ties among them. */
+function grid(length: number, random: () => number): Float32Array {
+  return Float32Array.from({ length }, () => Math.round(normal(random) * 4) / 8);
+}
+
+/** Fills the whole state as if after some training: parameters on the grid, positive second moments, every third feature long silent. */
+function randomise(engine: Engine, seed: number): Engine {
+  const random = seededRandom(seed);
+  for (const tensor of STATE_TENSORS) {
+    const values = grid(engine.size(tensor), random);
+    if (tensor.startsWith("m.")) for (let i = 0; i < values.length; i++) values[i]! *= 0.1;
+    if (tensor.startsWith("v.")) for (let i = 0; i < values.length; i++) values[i] = 0.01 + values[i]! ** 2;
+    if (tensor === "tokensSinceFired") for (let i = 0; i < values.length; i++) values[i] = i % 3 === 1 ? 2000 + i : i;
+    engine.write(tensor, values);
+  }
+  return engine;
+}
+
+function batch(rows: number, dIn: number, seed: number): Matrix {
+  return matrix(rows, dIn, grid(rows * dIn, seededRandom(seed, 99)));
+}
+
+function state(engine: Engine): Record<StateTensor, Float32Array> {
+  return Object.fromEntries(STATE_TENSORS.map((tensor) => [tensor, engine.read(tensor)])) as Record<StateTensor, Float32Array>;
+}
+
+/** ‖a − b‖ / ‖c − d‖. */
+function relative(
+  a: ArrayLike<number>,
+  b: ArrayLike<number>,
+  c: ArrayLike<number>,
+  d: ArrayLike<number> = new Float64Array(c.length),
+): number {
+  let [difference, scale] = [0, 0];
+  for (let i = 0; i < a.length; i++) {
+    difference += (a[i]! - b[i]!) ** 2;
+    scale += (c[i]! - d[i]!) ** 2;
+  }
+  return difference === 0 ? 0 : Math.sqrt(difference / scale);
+}
+
+/** Takes one step on each side and compares: statistics, movement of the parameters, moments. */
+async function expectSameStep(engine: Engine, oracle: Engine, x: Matrix, options: StepOptions): Promise<void> {
+  const before = state(oracle);
+  const found = await engine.step(x, options);
+  const expected = await oracle.step(x, options);
+  for (const key of Object.keys(expected) as (keyof StepStatistics)[])
+    expect(Math.abs(found[key] - expected[key]), key).toBeLessThanOrEqual(1e-5 * Math.abs(expected[key]) + 1e-12);
+  const after = state(oracle);
+  for (const tensor of STATE_TENSORS) {
+    // What the f32 of the result itself rounds away is no error of the arithmetic.
+    const rounding = relative(
+      after[tensor],
+      Float32Array.from(after[tensor], (w) => w * (1 + 2 ** -23)),
+      after[tensor],
+      before[tensor],
+    );
+    expect(relative(engine.read(tensor), after[tensor], after[tensor], before[tensor]), tensor).toBeLessThan(1e-5 + rounding);
+  }
+}
+
+describe.each(backends)("the %s kernels", (backend) => {
+  const create = (options: Partial<EngineOptions>) =>
+    createEngine({ dIn: 3, dSae: 4, activation: { kind: "topk", k: 2 }, applyBDecToInput: true, threads: 2, ...options }, { backend });
+
+  it("computes a small example as by hand", async () => {
+    const engine = create({ dIn: 2, dSae: 3 });
+    engine.write("wEnc", Float32Array.of(1, 0, 0, 1, -1, -1));
+    engine.write("bEnc", Float32Array.of(0, 0.5, 4));
+    engine.write("wDec", Float32Array.of(1, 0, 0, 2, 1, 1));
+    engine.write("bDec", Float32Array.of(1, 1));
+    // x − b_dec = (2, 1): z = (2, 1.5, 1), of which two are kept. Then (−1, −2): z = (−1, −1.5, 7), of which one is > 0.
+    const features = await engine.encode(matrix(2, 2, Float32Array.of(3, 2, 0, -1)));
+    expect(features).toEqual({
+      indptr: Uint32Array.of(0, 2, 3),
+      indices: Uint32Array.of(0, 1, 2),
+      values: Float32Array.of(2, 1.5, 7),
+      rows: 2,
+      cols: 3,
+    });
+    // (1, 1) + 2 (1, 0) + 1.5 (0, 2) and (1, 1) + 7 (1, 1).
+    expect((await engine.decode(features)).data).toEqual(Float32Array.of(3, 4, 8, 8));
+
+    // One token, x = (3, 2): e = x̂ − x = (0, 2), so ‖e‖² = 4. ∂L/∂f = 2 e · W_dec = (0, 8), which is ∂L/∂b_enc.
+    const statistics = await engine.step(matrix(1, 2, Float32Array.of(3, 2)), { ...plainStep, beta1: 0, learningRate: 0 });
+    expect(engine.read("m.bEnc")).toEqual(Float32Array.of(0, 8, 0));
+    expect(engine.read("m.wEnc")).toEqual(Float32Array.of(0, 0, 16, 8, 0, 0)); // ∂L/∂f (x − b_dec)
+    expect(engine.read("m.wDec")).toEqual(Float32Array.of(0, 8, 0, 6, 0, 0)); // f 2 e
+    expect(engine.read("m.bDec")).toEqual(Float32Array.of(0, 4 - 8)); // 2 e − Σ ∂L/∂b_enc W_enc
+    expect(statistics).toMatchObject({ reconstruction: 4, sparsity: 0, auxiliary: 0, l0: 2, dead: 0 });
+    expect(statistics.gradientNorm).toBeCloseTo(Math.sqrt(8 ** 2 + 16 ** 2 + 8 ** 2 + 8 ** 2 + 6 ** 2 + 4 ** 2), 5);
+    expect(engine.read("tokensSinceFired")).toEqual(Float32Array.of(0, 0, 1));
+  });
+
+  const golden = JSON.parse(readFileSync(new URL("fixtures/steps.json", import.meta.url), "utf8")) as {
+    name: string;
+    dIn: number;
+    dSae: number;
+    k: number | null;
+    applyBDecToInput: boolean;
+    options: StepOptions;
+    before: Partial<Record<StateTensor, number[]>>;
+    steps: { x: number[]; statistics: StepStatistics }[];
+    after: Record<StateTensor, number[]>;
+  }[];
+
+  it.each(golden)("follow PyTorch: $name", async ({ dIn, dSae, k, applyBDecToInput, options, before, steps, after }) => {
+    const engine = create({ dIn, dSae, applyBDecToInput, activation: k === null ? { kind: "relu" } : { kind: "topk", k } });
+    for (const tensor of STATE_TENSORS) if (before[tensor]) engine.write(tensor, Float32Array.from(before[tensor]));
+    for (const [i, { x, statistics }] of steps.entries()) {
+      const found = await engine.step(matrix(x.length / dIn, dIn, Float32Array.from(x)), { ...options, step: i + 1 });
+      for (const key of Object.keys(statistics) as (keyof StepStatistics)[])
+        expect(Math.abs(found[key] - statistics[key]), key).toBeLessThanOrEqual(1e-5 * statistics[key]);
+    }
+    for (const tensor of STATE_TENSORS) expect(relative(engine.read(tensor), after[tensor], after[tensor]), tensor).toBeLessThan(1e-6);
+  });
+
+  it.each([
+    ["TopK", { kind: "topk", k: 3 }, 0, true],
+    ["TopK, input not shifted", { kind: "topk", k: 3 }, 0, false],
+    ["ReLU with L1", { kind: "relu" }, 0.7, true],
+  ] as const)("take the gradient that finite differences give: %s", async (_, activation, l1, applyBDecToInput) => {
+    // The loss is taken from the reference, whose f64 allows differences. With β₁ = 0 the first moment is the gradient.
+    const options = { dIn: 5, dSae: 9, activation, applyBDecToInput, threads: 1 };
+    const random = seededRandom(3);
+    const tensors = (["wEnc", "bEnc", "wDec", "bDec"] as const).map((name) => {
+      const length = createEngine(options, { backend: "reference" }).size(name);
+      return [name, Float32Array.from({ length }, () => normal(random))] as const;
+    });
+    const x = matrix(
+      6,
+      5,
+      Float32Array.from({ length: 30 }, () => normal(random)),
+    );
+    const loss = async (changed?: StateTensor, at = 0, by = 0): Promise<number> => {
+      const reference = createEngine(options, { backend: "reference" });
+      for (const [name, values] of tensors) reference.write(name, values);
+      if (changed)
+        reference.write(
+          changed,
+          reference.read(changed, at, 1).map((w) => w + by),
+          at,
+        );
+      const { reconstruction, sparsity } = await reference.step(x, { ...plainStep, l1, learningRate: 0 });
+      return reconstruction + sparsity;
+    };
+    const engine = create(options);
+    for (const [name, values] of tensors) engine.write(name, values);
+    await engine.step(x, { ...plainStep, l1, beta1: 0 });
+    const h = 2 ** -12;
+    for (const [name, values] of tensors) {
+      const differences: number[] = [];
+      for (let i = 0; i < values.length; i++) differences.push(((await loss(name, i, h)) - (await loss(name, i, -h))) / (2 * h));
+      expect(relative(engine.read(`m.${name}`), differences, differences), name).toBeLessThan(1e-3);
+    }
+  });
+
+  it("keep decoder rows at unit norm, and their gradient at right angles to them", async () => {
+    const engine = create({ dIn: 20, dSae: 30 });
+    randomise(engine, 1);
+    const norms = rowNorms(matrix(30, 20, engine.read("wDec")));
+    const unit = engine.read("wDec").map((w, i) => w / norms[Math.floor(i / 20)]!);
+    engine.write("wDec", unit);
+    await engine.step(batch(50, 20, 1), { ...plainStep, beta1: 0, unitDecoder: true });
+    const gradient = matrix(30, 20, engine.read("m.wDec"));
+    for (let i = 0; i < 30; i++) {
+      const along = row(gradient, i).reduce((sum, g, c) => sum + g * unit[i * 20 + c]!, 0);
+      expect(Math.abs(along)).toBeLessThan(1e-4);
+    }
+    for (const norm of rowNorms(matrix(30, 20, engine.read("wDec")))) expect(norm).toBeCloseTo(1, 6);
+  });
+
+  it("clip the gradient to the largest norm", async () => {
+    const [free, clipped] = [create({ dIn: 8, dSae: 20 }), create({ dIn: 8, dSae: 20 })];
+    const options = { ...plainStep, beta1: 0 };
+    const { gradientNorm } = await randomise(free, 2).step(batch(30, 8, 2), options);
+    await randomise(clipped, 2).step(batch(30, 8, 2), { ...options, maxGradientNorm: gradientNorm / 4 });
+    const quarter = free.read("m.wDec").map((g) => g / 4);
+    expect(relative(clipped.read("m.wDec"), quarter, quarter)).toBeLessThan(1e-6);
+  });
+
+  it("keep every positive activation when k exceeds the number of features", async () => {
+    const relu = randomise(create({ dIn: 4, dSae: 7, activation: { kind: "relu" } }), 5);
+    const topk = randomise(create({ dIn: 4, dSae: 7, activation: { kind: "topk", k: 100 } }), 5);
+    expect(await topk.encode(batch(40, 4, 5))).toEqual(await relu.encode(batch(40, 4, 5)));
+  });
+
+  it("take empty input", async () => {
+    const engine = create({});
+    const none = await engine.encode(matrix(0, 3));
+    expect(none.indptr).toEqual(Uint32Array.of(0));
+    expect((await engine.decode(none)).rows).toBe(0);
+    await expect(engine.step(matrix(0, 3), plainStep)).rejects.toThrow(ShapeError);
+  });
+
+  it("name the bad number, and leave the state as it was", async () => {
+    const engine = randomise(create({ dIn: 3, dSae: 40 }), 7);
+    const before = state(engine);
+    const x = batch(9, 3, 7);
+    for (const bad of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+      x.data[4 * 3 + 1] = bad;
+      await expect(engine.step(x, plainStep)).rejects.toThrow(new RegExp(`row 4, column 1 is ${bad}`));
+      await expect(engine.encode(x)).rejects.toThrow(NonFiniteError);
+    }
+    // Finite, but its square is not.
+    x.data[4 * 3 + 1] = 1e30;
+    await expect(engine.step(x, plainStep))
+      .rejects.toThrow(backend === "reference" ? undefined : NonFiniteError)
+      .catch(() => {});
+    if (backend !== "reference") expect(state(engine)).toEqual(before);
+  });
+
+  it("refuse what does not fit", async () => {
+    const engine = create({});
+    await expect(engine.encode(matrix(2, 4))).rejects.toThrow("expected activations [n, 3], found [2, 4]");
+    await expect(engine.step(matrix(2, 4), plainStep)).rejects.toThrow(ShapeError);
+    await expect(engine.step(matrix(2, 3), { ...plainStep, step: 0 })).rejects.toThrow(ArgumentError);
+    const sparse: SparseFeatures = {
+      indptr: Uint32Array.of(0, 1),
+      indices: Uint32Array.of(4),
+      values: Float32Array.of(1),
+      rows: 1,
+      cols: 4,
+    };
+    await expect(engine.decode(sparse)).rejects.toThrow("expected ascending features below 4, found 4");
+    await expect(engine.decode({ ...sparse, cols: 5 })).rejects.toThrow(ShapeError);
+    await expect(engine.decode({ ...sparse, indptr: Uint32Array.of(0, 9) })).rejects.toThrow(ShapeError);
+    expect(() => engine.write("bEnc", new Float32Array(2), 3)).toThrow("2 numbers from 3 on are not in bEnc, which has 4");
+    expect(() => engine.read("wEnc", 0, 13)).toThrow(ShapeError);
+    expect(() => create({ dSae: 0 })).toThrow("the number of features must be a whole number from 1");
+    expect(() => create({ activation: { kind: "topk", k: 0 } })).toThrow(ArgumentError);
+  });
+
+  it("read and write parts of a tensor", () => {
+    const engine = create({});
+    engine.write("v.wDec", Float32Array.of(1, 2, 3), 5);
+    expect(engine.read("v.wDec", 4, 5)).toEqual(Float32Array.of(0, 1, 2, 3, 0));
+    expect(engine.read("v.wDec", 7)).toEqual(Float32Array.of(3, 0, 0, 0, 0));
+  });
+
+  it("run calls in their order, on the input as it was when they were made", async () => {
+    const [together, apart] = [randomise(create({ dIn: 6, dSae: 12 }), 8), randomise(create({ dIn: 6, dSae: 12 }), 8)];
+    const x = batch(20, 6, 8);
+    const options = (step: number) => ({ ...plainStep, step });
+    for (let step = 1; step <= 3; step++) await apart.step(x, options(step));
+    const last = await apart.encode(x);
+    const calls = [1, 2, 3].map((step) => together.step(x, options(step)));
+    const encoded = together.encode(x);
+    x.data.fill(0);
+    await Promise.all(calls);
+    expect(await encoded).toEqual(last);
+    expect(state(together)).toEqual(state(apart));
+  });
+});
+
+describe.each(nativePaths())("the native %s kernels beside the reference", (backend) => {
+  const pair = (options: EngineOptions, seed: number) =>
+    [createEngine(options, { backend }), createEngine(options, { backend: "reference" })].map((engine) => randomise(engine, seed)) as [
+      Engine,
+      Engine,
+    ];
+
+  const shapes = fc.record({
+    dIn: fc.integer({ min: 1, max: 70 }),
+    dSae: fc.integer({ min: 1, max: 150 }),
+    rows: fc.integer({ min: 1, max: 60 }),
+    threads: fc.integer({ min: 1, max: 3 }),
+    applyBDecToInput: fc.boolean(),
+    activation: fc.oneof(
+      fc.constant({ kind: "relu" } as const),
+      fc.record({ kind: fc.constant("topk" as const), k: fc.integer({ min: 1, max: 40 }) }),
+    ),
+    seed: fc.nat(),
+  });
+
+  it("encode to the same features, ties and all, and decode to the same input", async () => {
+    await fc.assert(
+      fc.asyncProperty(shapes, async ({ rows, seed, ...options }) => {
+        const [engine, oracle] = pair(options, seed);
+        const x = batch(rows, options.dIn, seed);
+        const features = await oracle.encode(x);
+        expect(await engine.encode(x)).toEqual(features);
+        const expected = (await oracle.decode(features)).data;
+        expect(relative((await engine.decode(features)).data, expected, expected)).toBeLessThan(1e-6);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it("take the same step", async () => {
+    const hyper = fc.record({
+      step: fc.integer({ min: 1, max: 5000 }),
+      l1: fc.constantFrom(0, 0.5, 5),
+      unitDecoder: fc.boolean(),
+      maxGradientNorm: fc.constantFrom(Number.POSITIVE_INFINITY, 1),
+      auxCoefficient: fc.constantFrom(0, 1 / 32, 1),
+      auxK: fc.integer({ min: 1, max: 60 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(shapes, hyper, async ({ rows, seed, ...options }, hyper) => {
+        const [engine, oracle] = pair(options, seed);
+        await expectSameStep(engine, oracle, batch(rows, options.dIn, seed), { ...plainStep, ...hyper });
+      }),
+      { numRuns: 80 },
+    );
+  });
+
+  it.each([
+    ["TopK", { kind: "topk", k: 32 }],
+    ["ReLU", { kind: "relu" }],
+  ] as const)("take the same step at a size where every path of the kernels is used: %s", async (_, activation) => {
+    // More features than are packed at once, blocks of tokens that end within a tile, dense and sparse rows.
+    const [engine, oracle] = pair({ dIn: 37, dSae: 8300, activation, applyBDecToInput: true, threads: 2 }, 11);
+    const l1 = activation.kind === "relu" ? 5 : 0;
+    await expectSameStep(engine, oracle, batch(500, 37, 11), { ...plainStep, l1, auxCoefficient: 1 / 32, auxK: 16, maxGradientNorm: 1 });
+  });
+
+  it("give the same bytes every time and for every number of threads", async () => {
+    const results = [];
+    for (const threads of [1, 2, 3, 3]) {
+      const engine = createEngine({ dIn: 33, dSae: 500, activation: { kind: "topk", k: 8 }, applyBDecToInput: true, threads }, { backend });
+      randomise(engine, 12);
+      const statistics = [];
+      for (let step = 1; step <= 3; step++)
+        statistics.push(
+          await engine.step(batch(700, 33, step), { ...plainStep, step, unitDecoder: true, auxCoefficient: 1 / 32, auxK: 16 }),
+        );
+      results.push({ statistics, state: state(engine) });
+    }
+    for (const result of results) expect(result).toEqual(results[0]);
+  });
+
+  it("encode a token alone as in a batch", async () => {
+    const [engine] = pair({ dIn: 64, dSae: 300, activation: { kind: "topk", k: 9 }, applyBDecToInput: true, threads: 2 }, 13);
+    const x = batch(30, 64, 13);
+    const all = await engine.encode(x);
+    for (let t = 0; t < x.rows; t++) {
+      const one = await engine.encode(matrix(1, 64, row(x, t)));
+      expect(one.indices).toEqual(all.indices.slice(all.indptr[t], all.indptr[t + 1]));
+      expect(one.values).toEqual(all.values.slice(all.indptr[t], all.indptr[t + 1]));
+    }
+  });
+
+  it("leave the event loop free, and wait when the state is read during a step", async () => {
+    const [engine] = pair({ dIn: 128, dSae: 2048, activation: { kind: "topk", k: 32 }, applyBDecToInput: true, threads: 1 }, 14);
+    const x = batch(1024, 128, 14);
+    let ticks = 0;
+    const timer = setInterval(() => ticks++, 1);
+    const step = engine.step(x, plainStep);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(engine.read("wEnc").every(Number.isFinite)).toBe(true);
+    await step;
+    clearInterval(timer);
+    expect(ticks).toBeGreaterThan(0);
+  });
+});
+
+describe("createEngine", () => {
+  const options: EngineOptions = { dIn: 2, dSae: 3, activation: { kind: "relu" }, applyBDecToInput: true, threads: 1 };
+
+  it("prefers the native kernels, and the best of them", () => {
+    const [best] = nativePaths();
+    expect(createEngine(options, { backend: "auto" }).backend).toBe(best ? `native ${best}` : "reference");
+  });
+
+  it("follows MONOSCOPE_KERNELS", () => {
+    const before = process.env.MONOSCOPE_KERNELS;
+    try {
+      process.env.MONOSCOPE_KERNELS = "reference";
+      expect(createEngine(options).backend).toBe("reference");
+      process.env.MONOSCOPE_KERNELS = "quick";
+      expect(() => createEngine(options)).toThrow('unknown kernels "quick"');
+    } finally {
+      if (before === undefined) delete process.env.MONOSCOPE_KERNELS;
+      else process.env.MONOSCOPE_KERNELS = before;
+    }
+  });
+});
