@@ -20,7 +20,7 @@ type Shared = Arc<Mutex<Sae>>;
 
 /// Runs `work` on the autoencoder. Errors begin with the code of the TypeScript class that they become.
 fn locked<R>(shared: &Shared, work: impl FnOnce(&mut Sae) -> std::result::Result<R, error::Error>) -> Result<R> {
-    let mut sae =
+    let sae =
         shared.lock().map_err(|_| Error::from_reason("E_INTERNAL: an earlier call failed inside the native kernels; make a new engine"))?;
     // The guard is dropped by a panic, which poisons the lock: nobody reads what may be half-updated.
     guarded(move || {

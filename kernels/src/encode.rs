@@ -264,3 +264,62 @@ fn collect(threads: usize, encoder: Encoder<'_>, keep: usize, mut candidates: Ve
     });
     Ok(Sparse { starts, indices, values })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::Path;
+
+    /// Small multiples of 1/8, in which sums of products are exact: there are ties, and all kernels must agree to the bit.
+    fn grid(n: usize, seed: u32) -> Vec<f32> {
+        let mut state = seed;
+        let next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            ((state >> 24) as f32 - 128.0).trunc() / 64.0
+        };
+        std::iter::repeat_with(next).map(|x| (x * 8.0).round() / 8.0).take(n).collect()
+    }
+
+    /// The definition: sort all pre-activations.
+    fn by_sorting(encoder: Encoder<'_>, keep: usize, x: &[f32]) -> Sparse {
+        let mut sparse = Sparse { starts: vec![0], ..Sparse::default() };
+        for x in x.chunks(encoder.d_in) {
+            let mut z: Vec<(f32, u32)> = (0..encoder.features())
+                .map(|i| {
+                    let sum: f32 = encoder.row(i).iter().zip(x).map(|(w, x)| w * x).sum();
+                    (sum + encoder.bias[encoder.feature(i)], encoder.feature(i) as u32)
+                })
+                .filter(|&(z, _)| z > 0.0)
+                .collect();
+            z.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            z.truncate(keep);
+            z.sort_by_key(|&(_, i)| i);
+            for (z, i) in z {
+                sparse.indices.push(i);
+                sparse.values.push(z);
+            }
+            sparse.starts.push(sparse.indices.len());
+        }
+        sparse
+    }
+
+    #[test]
+    fn keeps_what_sorting_would_keep() {
+        let subset: Vec<u32> = (0..150).filter(|i| i % 3 == 1).collect();
+        for path in Path::ALL {
+            let Some(kernels) = Kernels::new(path) else { continue };
+            for (n, d_in, features) in [(1, 1, 1), (5, 7, 150), (6, 16, 33), (7, 40, 150), (100, 19, 150), (300, 8, 200)] {
+                let (weights, bias, x) = (grid(features * d_in, 1), grid(features, 2), grid(n * d_in, 3));
+                for subset in [None, (features == 150).then_some(&subset[..])] {
+                    let encoder = Encoder { weights: &weights, bias: &bias, subset, d_in };
+                    for (activation, keep) in
+                        [(Activation::TopK(1), 1), (Activation::TopK(5), 5), (Activation::TopK(1000), 1000), (Activation::Relu, usize::MAX)]
+                    {
+                        let found = encode(&kernels, 2, encoder, activation, &x).unwrap();
+                        assert_eq!(found, by_sorting(encoder, keep, &x), "{path:?} {n} {d_in} {features} {activation:?}");
+                    }
+                }
+            }
+        }
+    }
+}

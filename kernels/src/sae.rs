@@ -127,7 +127,7 @@ impl Sae {
     /// The number of tokens in `x`, once it is known to be [n, dIn] and finite.
     pub(crate) fn check_input(&self, x: &[f32]) -> Result<usize, Error> {
         let d = self.config.d_in;
-        if x.len() % d != 0 {
+        if !x.len().is_multiple_of(d) {
             return Err(Error::Shape(format!("expected rows of {d} numbers, found {} numbers", x.len())));
         }
         // A sum over blocks is quick; only a bad block is searched.

@@ -6,7 +6,7 @@
 mod loops;
 mod vector;
 
-pub use loops::Adam;
+pub use loops::{Adam, Backward};
 use vector::Vector;
 
 /// How many (token, feature) pairs the backward loops take at a time: each loaded gradient row then serves four of them.
@@ -50,6 +50,7 @@ impl Path {
 
 /// The inner loops, compiled for one instruction set. Where slices come in groups, they have one length.
 #[derive(Clone, Copy)]
+#[allow(clippy::type_complexity)] // a name per signature would only hide it
 pub struct Kernels {
     pub path: Path,
     /// Tokens that one register tile spans.
@@ -60,16 +61,14 @@ pub struct Kernels {
     dot: unsafe fn(&[f32], &[f32]) -> f32,
     axpy: unsafe fn(&mut [f32], f32, &[f32]),
     axpy_group: unsafe fn(&mut [f32], [f32; GROUP], [&[f32]; GROUP]),
-    backward: unsafe fn(loops::Backward<'_>, &mut [f32], &mut [f32]) -> f32,
+    backward: unsafe fn(Backward<'_>, &mut [f32], &mut [f32]) -> f32,
     adam: unsafe fn(&Adam, &mut [f32], &mut [f32], &mut [f32], &[f32]),
 }
-
-pub use loops::Backward;
 
 impl Kernels {
     /// The loops for `path`, or none when this CPU cannot run it.
     pub fn new(path: Path) -> Option<Self> {
-        path.is_available().then(|| match path {
+        path.is_available().then_some(match path {
             #[cfg(target_arch = "x86_64")]
             Path::Avx512 => avx512::KERNELS,
             #[cfg(target_arch = "x86_64")]
@@ -186,3 +185,62 @@ compile!(avx2, Path::Avx2, vector::F32x8, tokens 6, vectors 2, features "avx2,fm
 compile!(portable, Path::Portable, vector::F32x4, tokens 6, vectors 4);
 #[cfg(not(target_arch = "aarch64"))]
 compile!(portable, Path::Portable, vector::F32x4, tokens 6, vectors 2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wave(n: usize, step: f32) -> Vec<f32> {
+        (0..n).map(|i| (i as f32 * step).sin()).collect()
+    }
+
+    fn close(a: f32, b: f64) -> bool {
+        (f64::from(a) - b).abs() <= 1e-5 * b.abs().max(1.0)
+    }
+
+    /// Every loop beside its formula, at lengths that are and are not multiples of the lanes.
+    #[test]
+    fn every_path_computes_the_formulas() {
+        for kernels in Path::ALL.into_iter().filter_map(Kernels::new) {
+            for n in [1, 3, 4, 15, 16, 17, 63, 64, 65, 200] {
+                let rows: Vec<Vec<f32>> = (1..=9).map(|i| wave(n, i as f32 * 0.37)).collect();
+                let [w, x, y, ..] = &rows[..] else { unreachable!() };
+                let dot = |a: &[f32], b: &[f32]| -> f64 { a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum() };
+                assert!(close(kernels.dot(x, y), dot(x, y)));
+
+                let mut sum = y.clone();
+                kernels.axpy(&mut sum, 0.5, x);
+                assert!((0..n).all(|c| close(sum[c], f64::from(y[c]) + 0.5 * f64::from(x[c]))));
+
+                // Two of four places in use.
+                let pairs = Backward {
+                    count: 2,
+                    f: [0.5, 2.0, 9.0, 9.0],
+                    inputs: std::array::from_fn(|j| &rows[1 + j.min(1)][..]),
+                    errors: std::array::from_fn(|j| &rows[3 + j.min(1)][..]),
+                    scale: 0.25,
+                    penalty: 0.125,
+                    w_dec: w,
+                };
+                let (mut g_dec, mut g_enc) = (vec![1.0; n], vec![2.0; n]);
+                let bias = kernels.backward(pairs, &mut g_dec, &mut g_enc);
+                let of_f = [0.25 * dot(&rows[3], w) + 0.125, 0.25 * dot(&rows[4], w) + 0.125];
+                assert!(close(bias, of_f[0] + of_f[1]));
+                for c in 0..n {
+                    assert!(close(g_dec[c], 1.0 + 0.25 * (0.5 * f64::from(rows[3][c]) + 2.0 * f64::from(rows[4][c]))));
+                    assert!(close(g_enc[c], 2.0 + of_f[0] * f64::from(rows[1][c]) + of_f[1] * f64::from(rows[2][c])));
+                }
+
+                let adam = Adam { b1: 0.9, b2: 0.99, c1: 0.1, c2: 0.01, epsilon: 1e-8, rate: 0.1, v_scale: 2.0, clip: 0.5 };
+                let (mut w_new, mut m, mut v) = (w.clone(), vec![0.25; n], vec![0.5; n]);
+                kernels.adam(&adam, &mut w_new, &mut m, &mut v, x);
+                for c in 0..n {
+                    let g = 0.5 * f64::from(x[c]);
+                    let (m_new, v_new) = (0.9 * 0.25 + 0.1 * g, 0.99 * 0.5 + 0.01 * g * g);
+                    assert!(close(m[c], m_new) && close(v[c], v_new));
+                    assert!(close(w_new[c], f64::from(w[c]) - 0.1 * m_new / (2.0 * v_new.sqrt() + 1e-8)));
+                }
+            }
+        }
+    }
+}

@@ -398,3 +398,70 @@ fn normalise(kernels: &Kernels, w: &mut [f32]) {
         w.iter_mut().for_each(|w| *w /= norm);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPTIONS: StepOptions = StepOptions {
+        step: 1.0,
+        learning_rate: 0.01,
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-8,
+        max_gradient_norm: 1.0,
+        l1: 0.0,
+        unit_decoder: true,
+        dead_after: 100.0,
+        aux_coefficient: 0.03,
+        aux_k: 8,
+    };
+
+    fn sae(threads: usize, activation: Activation) -> Sae {
+        let mut sae =
+            Sae::new(Config { d_in: 21, d_sae: 90, activation, apply_b_dec_to_input: true, threads, kernels: Kernels::best() }).unwrap();
+        for (i, (enc, dec)) in sae.parameters.w_enc.iter_mut().zip(&mut sae.parameters.w_dec).enumerate() {
+            *dec = (i as f32 * 1.7).sin() * 0.3;
+            *enc = *dec;
+        }
+        sae
+    }
+
+    /// Tokens that each are the sum of three of forty directions.
+    fn tokens(n: usize, seed: usize) -> Vec<f32> {
+        let direction = |which: usize, c: usize| ((which * 31 + c * 7) as f32 * 0.9).sin();
+        (0..n * 21).map(|i| (0..3).map(|j| direction((i / 21 * 13 + j * 29 + seed * 3) % 40, i % 21)).sum()).collect()
+    }
+
+    #[test]
+    fn training_lowers_the_loss_and_threads_change_nothing() {
+        for activation in [Activation::TopK(4), Activation::Relu] {
+            let l1 = if activation == Activation::Relu { 0.1 } else { 0.0 };
+            let mut both = [sae(1, activation), sae(3, activation)];
+            let mut losses = Vec::new();
+            for step in 1..=150 {
+                let options = StepOptions { step: f64::from(step), l1, unit_decoder: l1 == 0.0, ..OPTIONS };
+                let x = tokens(300, step as usize);
+                let [one, three] = both.each_mut().map(|sae| sae.step(&x, &options).unwrap());
+                assert_eq!(one, three);
+                losses.push(one.reconstruction + one.sparsity);
+            }
+            assert!(losses[149] < 0.3 * losses[0], "{} then {}", losses[0], losses[149]);
+            assert_eq!(both[0].parameters.w_dec, both[1].parameters.w_dec);
+        }
+    }
+
+    #[test]
+    fn an_error_changes_nothing() {
+        let mut sae = sae(2, Activation::TopK(4));
+        let before = sae.parameters.w_enc.clone();
+        let mut x = tokens(10, 0);
+        assert!(matches!(sae.step(&x[..20], &OPTIONS), Err(Error::Shape(_))));
+        x[30] = 1e30;
+        assert!(matches!(sae.step(&x, &OPTIONS), Err(Error::NonFinite(_))));
+        x[30] = f32::NAN;
+        let Err(Error::NonFinite(message)) = sae.step(&x, &OPTIONS) else { panic!("NaN went unseen") };
+        assert!(message.starts_with("activations: row 1, column 9 is NaN."), "{message}");
+        assert_eq!(sae.parameters.w_enc, before);
+    }
+}

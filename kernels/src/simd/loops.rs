@@ -38,10 +38,10 @@ pub fn tile<V: Vector, const TOKENS: usize, const VECTORS: usize>(
     for t in 0..TOKENS {
         let threshold = V::splat(thresholds[t]);
         let mut bits = 0;
-        for v in 0..VECTORS {
+        for (v, &sum) in sums[t].iter().enumerate() {
             // SAFETY: `bias` has `features` numbers and `z` TOKENS times as many.
             unsafe {
-                let value = sums[t][v].add(V::load(bias.as_ptr().add(v * V::LANES)));
+                let value = sum.add(V::load(bias.as_ptr().add(v * V::LANES)));
                 value.store(z.as_mut_ptr().add(t * features + v * V::LANES));
                 bits |= value.above(threshold) << (v * V::LANES);
             }
