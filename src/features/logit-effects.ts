@@ -6,7 +6,7 @@ import { matrix, row } from "../tensor/matrix.ts";
 
 export interface TokenEffect {
   readonly token: number;
-  /** Change of the logit, in units of the feature's mean over tokens, for one unit of the direction. */
+  /** Change of the logit, above the mean over the vocabulary, for one unit of activation and a final residual whose root mean square is 1. */
   readonly effect: number;
 }
 
@@ -32,7 +32,8 @@ export async function logitEffects(model: LanguageModel, sae: SparseAutoencoder,
     const directions = matrix(Math.min(FEATURES_PER_BATCH, sae.dSae - first), sae.dIn);
     for (let i = 0; i < directions.rows; i++) directions.data.set(sae.direction(first + i), i * sae.dIn);
     const logits = await model.unembed(directions);
-    for (let i = 0; i < logits.rows; i++) effects.push(extremes(row(logits, i), known));
+    // The final norm divides by the direction's own root mean square: undone, what is left is linear.
+    for (let i = 0; i < logits.rows; i++) effects.push(extremes(row(logits, i), rootMeanSquare(row(directions, i)), known));
   }
   return effects;
 }
@@ -43,9 +44,13 @@ function frequentTokens({ data }: ContextSet, vocabularySize: number): Uint32Arr
   return Uint32Array.from({ length: vocabularySize }, (_, token) => token).filter((token) => counts[token]! >= MIN_OCCURRENCES);
 }
 
-function extremes(logits: Float32Array, known: Uint32Array): LogitEffects {
+function rootMeanSquare(x: Float32Array): number {
+  return Math.hypot(...x) / Math.sqrt(x.length);
+}
+
+function extremes(logits: Float32Array, scale: number, known: Uint32Array): LogitEffects {
   const mean = logits.reduce((sum, logit) => sum + logit, 0) / logits.length;
   const order = known.slice().sort((a, b) => logits[b]! - logits[a]!);
-  const show = (token: number): TokenEffect => ({ token, effect: Number((logits[token]! - mean).toPrecision(4)) });
+  const show = (token: number): TokenEffect => ({ token, effect: Number((scale * (logits[token]! - mean)).toPrecision(4)) });
   return { raised: [...order.subarray(0, SHOWN)].map(show), lowered: [...order.subarray(-SHOWN).reverse()].map(show) };
 }

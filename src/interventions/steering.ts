@@ -2,7 +2,8 @@
  * @file Chooses the feature that steers best. Neither activation nor contrast tells which feature changes what the model says, so each candidate is clamped,
  * the model answers, and the answer is scored by how often the concept's words occur in it and how little it repeats itself.
  */
-import type { LanguageModel, Message } from "../model/language-model.ts";
+import type { LanguageModel } from "../model/language-model.ts";
+import type { Message } from "../model/tokenizer.ts";
 import type { SparseAutoencoder } from "../sae/autoencoder.ts";
 import { clamp } from "./clamp.ts";
 

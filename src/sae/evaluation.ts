@@ -4,7 +4,7 @@
  */
 import { ordinaryRows, sinkThreshold } from "../activations/sinks.ts";
 import type { ContextSet } from "../corpus/contexts.ts";
-import { ArgumentError, CancelledError, CorpusError } from "../errors.ts";
+import { ArgumentError, CorpusError } from "../errors.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import { type Matrix, matrix, row, takeRows } from "../tensor/matrix.ts";
 import type { SparseFeatures } from "../tensor/sparse-features.ts";
@@ -69,34 +69,33 @@ export async function evaluate(
   }
   const mean = meanOf(sample, model.config.dIn);
   const measures = saes.map((sae) => new Measures(sae.dSae, mean));
-  const losses = { clean: 0, zero: 0, mean: 0, spliced: saes.map(() => 0), kl: saes.map(() => 0) };
+  const sums = ["clean", "zero", "mean", ...saes].map(() => ({ crossEntropy: 0, kl: 0 }));
 
   for (const [i, { residual, rows }] of sample.entries()) {
-    if (signal?.aborted) throw new CancelledError(`evaluation stopped after ${i} of ${size} contexts`);
-    const tokens = contexts.tokens(i);
     const x = takeRows(residual, rows);
-    const clean = await model.logitsFrom(residual);
-    losses.clean += await model.crossEntropy(clean, tokens);
-    losses.zero += await model.crossEntropy(await model.logitsFrom(spliced(residual, rows, matrix(rows.length, x.cols))), tokens);
-    losses.mean += await model.crossEntropy(await model.logitsFrom(spliced(residual, rows, repeated(mean, rows.length))), tokens);
+    const versions = [residual, spliced(residual, rows, matrix(rows.length, x.cols)), spliced(residual, rows, repeated(mean, rows.length))];
     for (const [s, sae] of saes.entries()) {
       const features = await sae.encode(x);
       const again = await sae.decode(features);
       measures[s]!.add(x, again, features);
-      const logits = await model.logitsFrom(spliced(residual, rows, again));
-      losses.spliced[s]! += await model.crossEntropy(logits, tokens);
-      losses.kl[s]! += await model.klDivergence(clean, logits);
+      versions.push(spliced(residual, rows, again));
+    }
+    for (const [v, losses] of (await model.lossesFrom(versions, [contexts.tokens(i)], { signal })).entries()) {
+      sums[v]!.crossEntropy += average(losses.crossEntropy) / size;
+      sums[v]!.kl += average(losses.kl) / size;
     }
     onProgress?.(i + 1, size);
   }
+  const [clean, zero, ablated] = sums.map(({ crossEntropy }) => crossEntropy) as [number, number, number];
+  const sinks = sample.reduce((sum, { residual, rows }) => sum + residual.rows - rows.length, 0);
   return measures.map((measure, s) => {
-    const [clean, zero, average, replaced] = [losses.clean / size, losses.zero / size, losses.mean / size, losses.spliced[s]! / size];
-    const recovered = (ablated: number) => (ablated - replaced) / (ablated - clean);
+    const { crossEntropy: replaced, kl } = sums[3 + s]!;
+    const recovered = (worst: number) => (worst - replaced) / (worst - clean);
     return {
-      ...measure.finish(sample.reduce((sinks, { residual, rows }) => sinks + residual.rows - rows.length, 0)),
-      crossEntropy: { clean, spliced: replaced, zero, mean: average },
-      lossRecovered: { zero: recovered(zero), mean: recovered(average) },
-      kl: losses.kl[s]! / size,
+      ...measure.finish(sinks),
+      crossEntropy: { clean, spliced: replaced, zero, mean: ablated },
+      lossRecovered: { zero: recovered(zero), mean: recovered(ablated) },
+      kl,
     };
   });
 }
@@ -128,6 +127,10 @@ function repeated(vector: Float32Array, rows: number): Matrix {
   const result = matrix(rows, vector.length);
   for (let i = 0; i < rows; i++) result.data.set(vector, i * vector.length);
   return result;
+}
+
+function average(values: Float32Array): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 /** Sums over tokens, in f64. */
