@@ -1,0 +1,165 @@
+/** @file Builds ONNX graphs. Field numbers are those of onnx.proto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto); only what we use is here. */
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+
+export type ElementType = "f32" | "i32" | "i64";
+const ELEMENT_TYPES: Record<ElementType, number> = { f32: 1, i32: 6, i64: 7 };
+
+const ATTRIBUTE_FLOAT = 1;
+const ATTRIBUTE_INT = 2;
+const ATTRIBUTE_INTS = 7;
+const EXTERNAL = 1;
+const IR_VERSION = 10;
+const OPSET = 21;
+const ALIGNMENT = 4096; // what ONNX asks of external data
+
+/** An attribute: integers are written as they are, other numbers need `float`. */
+export type Attribute = number | readonly number[] | { float: number };
+
+/** A weight whose values are put into the external data later, at byte `offset`. */
+export interface WeightSlot {
+  readonly name: string;
+  readonly length: number;
+  readonly offset: number;
+}
+
+export interface Model {
+  /** The serialised ModelProto. Its weights are in an external file called WEIGHTS_FILE. */
+  readonly proto: Uint8Array;
+  readonly weights: readonly WeightSlot[];
+  readonly weightBytes: number;
+}
+
+export const WEIGHTS_FILE = "weights";
+
+export class Graph {
+  readonly #nodes: Uint8Array[] = [];
+  readonly #initializers: Uint8Array[] = [];
+  readonly #inputs: Uint8Array[] = [];
+  readonly #outputs: Uint8Array[] = [];
+  readonly #constants = new Map<string, string>();
+  readonly #weights = new Map<string, WeightSlot>();
+  #weightBytes = 0;
+  #names = 0;
+
+  /** Declares an input. A dimension is a number, or a name where it may vary. Returns `name`. */
+  input(name: string, type: ElementType, shape: readonly (number | string)[]): string {
+    this.#inputs.push(valueInfo(name, type, shape));
+    return name;
+  }
+
+  /** Declares that `value` is an output called `name`. */
+  output(name: string, value: string, shape: readonly (number | string)[]): void {
+    this.#node("Identity", [value], [name], {});
+    this.#outputs.push(valueInfo(name, "f32", shape));
+  }
+
+  /** Adds a node with one result and returns the result's name. Operators in capitals after a dot ("ms.FusedMatMul") are ONNX Runtime's own. */
+  op(type: string, inputs: readonly string[], attributes: Record<string, Attribute> = {}): string {
+    return this.split(type, inputs, 1, attributes)[0]!;
+  }
+
+  /** Adds a node with several results. */
+  split(type: string, inputs: readonly string[], results: number, attributes: Record<string, Attribute> = {}): string[] {
+    const names = Array.from({ length: results }, () => `v${this.#names++}`);
+    this.#node(type, inputs, names, attributes);
+    return names;
+  }
+
+  #node(type: string, inputs: readonly string[], outputs: readonly string[], attributes: Record<string, Attribute>): void {
+    const w = new BinaryWriter();
+    for (const name of inputs) w.tag(1, WireType.LengthDelimited).string(name);
+    for (const name of outputs) w.tag(2, WireType.LengthDelimited).string(name);
+    const isMicrosoft = type.startsWith("ms.");
+    w.tag(4, WireType.LengthDelimited).string(isMicrosoft ? type.slice(3) : type);
+    for (const [name, value] of Object.entries(attributes)) w.tag(5, WireType.LengthDelimited).bytes(attribute(name, value));
+    if (isMicrosoft) w.tag(7, WireType.LengthDelimited).string("com.microsoft");
+    this.#nodes.push(w.finish());
+  }
+
+  /** A small constant: a vector, or with `scalar` a single number. */
+  constant(values: Float32Array | BigInt64Array, shape: readonly number[] = [values.length]): string {
+    const type = values instanceof Float32Array ? "f32" : "i64";
+    const key = `${type} [${shape}] ${values}`;
+    const known = this.#constants.get(key);
+    if (known !== undefined) return known;
+    const name = `c${this.#constants.size}`;
+    this.#constants.set(key, name);
+    const raw = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+    this.#initializers.push(tensor(name, type, shape).tag(9, WireType.LengthDelimited).bytes(raw).finish());
+    return name;
+  }
+
+  /** A vector of integers, as shapes and axes are given. */
+  ints(...values: number[]): string {
+    return this.constant(BigInt64Array.from(values, BigInt));
+  }
+
+  /** An f32 weight whose values are supplied when the session is made. Named twice, it is stored once. */
+  weight(name: string, shape: readonly number[]): string {
+    if (this.#weights.has(name)) return name;
+    const length = shape.reduce((n, d) => n * d, 1);
+    const offset = this.#weightBytes;
+    this.#weights.set(name, { name, length, offset });
+    this.#weightBytes = Math.ceil((offset + length * 4) / ALIGNMENT) * ALIGNMENT;
+    const w = tensor(name, "f32", shape);
+    for (const [key, value] of Object.entries({ location: WEIGHTS_FILE, offset, length: length * 4 })) {
+      const entry = new BinaryWriter().tag(1, WireType.LengthDelimited).string(key).tag(2, WireType.LengthDelimited).string(String(value));
+      w.tag(13, WireType.LengthDelimited).bytes(entry.finish());
+    }
+    this.#initializers.push(w.tag(14, WireType.Varint).int32(EXTERNAL).finish());
+    return name;
+  }
+
+  finish(): Model {
+    const graph = new BinaryWriter();
+    for (const node of this.#nodes) graph.tag(1, WireType.LengthDelimited).bytes(node);
+    graph.tag(2, WireType.LengthDelimited).string("monoscope");
+    for (const initializer of this.#initializers) graph.tag(5, WireType.LengthDelimited).bytes(initializer);
+    for (const info of this.#inputs) graph.tag(11, WireType.LengthDelimited).bytes(info);
+    for (const info of this.#outputs) graph.tag(12, WireType.LengthDelimited).bytes(info);
+    const model = new BinaryWriter().tag(1, WireType.Varint).int32(IR_VERSION);
+    model.tag(7, WireType.LengthDelimited).bytes(graph.finish());
+    for (const [domain, version] of [["", OPSET] as const, ["com.microsoft", 1] as const]) {
+      const opset = new BinaryWriter().tag(1, WireType.LengthDelimited).string(domain).tag(2, WireType.Varint).int32(version);
+      model.tag(8, WireType.LengthDelimited).bytes(opset.finish());
+    }
+    return { proto: model.finish(), weights: [...this.#weights.values()], weightBytes: this.#weightBytes };
+  }
+}
+
+function attribute(name: string, value: Attribute): Uint8Array {
+  const w = new BinaryWriter().tag(1, WireType.LengthDelimited).string(name);
+  const kind = (type: number): Uint8Array => w.tag(20, WireType.Varint).int32(type).finish();
+  if (typeof value === "number") {
+    w.tag(3, WireType.Varint).int64(value);
+    return kind(ATTRIBUTE_INT);
+  }
+  if ("float" in value) {
+    w.tag(2, WireType.Bit32).float(value.float);
+    return kind(ATTRIBUTE_FLOAT);
+  }
+  for (const n of value) w.tag(8, WireType.Varint).int64(n);
+  return kind(ATTRIBUTE_INTS);
+}
+
+/** The beginning of a TensorProto: dimensions, type, name. */
+function tensor(name: string, type: ElementType, shape: readonly number[]): BinaryWriter {
+  const w = new BinaryWriter();
+  for (const d of shape) w.tag(1, WireType.Varint).int64(d);
+  return w.tag(2, WireType.Varint).int32(ELEMENT_TYPES[type]).tag(8, WireType.LengthDelimited).string(name);
+}
+
+function valueInfo(name: string, type: ElementType, shape: readonly (number | string)[]): Uint8Array {
+  const dimensions = new BinaryWriter();
+  for (const d of shape) {
+    const w = new BinaryWriter();
+    if (typeof d === "number") w.tag(1, WireType.Varint).int64(d);
+    else w.tag(2, WireType.LengthDelimited).string(d);
+    dimensions.tag(1, WireType.LengthDelimited).bytes(w.finish());
+  }
+  const tensorType = new BinaryWriter().tag(1, WireType.Varint).int32(ELEMENT_TYPES[type]);
+  tensorType.tag(2, WireType.LengthDelimited).bytes(dimensions.finish());
+  const typeProto = new BinaryWriter().tag(1, WireType.LengthDelimited).bytes(tensorType.finish());
+  const w = new BinaryWriter().tag(1, WireType.LengthDelimited).string(name);
+  return w.tag(2, WireType.LengthDelimited).bytes(typeProto.finish()).finish();
+}
