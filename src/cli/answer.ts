@@ -1,6 +1,7 @@
 /** @file Asks the model, and keeps for each token of the answer how strongly chosen features were active when the model wrote it. */
 import { ordinaryRows, sinkThreshold } from "../activations/sinks.ts";
-import type { GenerateOptions, LanguageModel } from "../model/language-model.ts";
+import type { StreamOptions } from "../model/generation.ts";
+import type { LanguageModel } from "../model/language-model.ts";
 import type { Message } from "../model/tokenizer.ts";
 import type { SparseAutoencoder } from "../sae/autoencoder.ts";
 import { matrix, takeRows } from "../tensor/matrix.ts";
@@ -22,7 +23,7 @@ export interface Colour {
 export async function answer(
   model: LanguageModel,
   prompt: readonly Message[] | string,
-  options: GenerateOptions,
+  options: StreamOptions,
   { colour, onText }: { colour?: Colour | undefined; onText?: (text: string) => void } = {},
 ): Promise<Answer> {
   const pieces =

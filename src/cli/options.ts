@@ -67,7 +67,7 @@ export async function openModel({ model, layer, threads }: ModelOptions): Promis
       threads,
       signal: interrupted,
       ...(layer === undefined ? {} : { layer }),
-      onProgress: ({ received, total }) => line.update(total ? received / total : 0, `${count(received / 1e6)} MB`),
+      onProgress: ({ bytes, total }) => line.update(bytes / total, `${count(bytes / 1e6)} of ${count(total / 1e6)} MB`),
     });
   } finally {
     line.clear();

@@ -16,7 +16,7 @@ export interface GenerateOptions extends SamplingOptions {
   stop?: readonly string[];
   /** Changes to the residual stream at the cut, in order, at every token of prompt and answer. */
   interventions?: readonly Intervention[];
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 export interface StreamOptions extends GenerateOptions {

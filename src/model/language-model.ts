@@ -41,7 +41,7 @@ export interface OpenOptions extends FindOptions {
 export interface RunOptions {
   /** Changes to the residual stream at the cut, in order. */
   interventions?: readonly Intervention[];
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 const DEFAULT_BATCH = 16;
@@ -160,6 +160,12 @@ export class LanguageModel {
     await intervene(residual, interventions, this.hook);
     const [losses] = await this.lossesFrom([residual], contexts, { signal });
     return losses!.crossEntropy;
+  }
+
+  /** Logits of residual streams after the last layer: final norm and unembedding. @param x [N, dIn] @returns [N, vocabulary] @throws ArgumentError */
+  async unembed(x: Matrix): Promise<Matrix> {
+    this.#checkResidual(x, x.rows);
+    return (await this.#unembedding()).logits(x);
   }
 
   /**
