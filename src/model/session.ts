@@ -4,6 +4,9 @@ import { CancelledError } from "../errors.ts";
 import type { Gguf } from "./gguf/reader.ts";
 import { type Model, WEIGHTS_FILE } from "./graph/onnx.ts";
 
+// Official builds of ONNX Runtime report to Microsoft, unless this is set before the first session. Whoever wants that may set it to 0.
+process.env.ORT_DISABLE_TELEMETRY ??= "1";
+
 /** Makes a session of a graph; its weights come from the tensors of `file` that have their names. */
 export async function createSession(model: Model, file: Gguf, threads: number): Promise<InferenceSession> {
   const data = new Uint8Array(model.weightBytes);
