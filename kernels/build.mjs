@@ -29,6 +29,7 @@ function build() {
   console.error("monoscope: building the native kernels (under a minute) …");
   const cargo = spawnSync("cargo", ["build", "--release", "--lib", "--locked", "--quiet", "--target-dir", "target"], options);
   if (cargo.status !== 0) {
+    rmSync(library, { force: true }); // an older one would not fit the code that calls it
     const lines = `${cargo.stderr ?? ""}${cargo.error ?? ""}`.trimEnd().split("\n").slice(-20);
     console.error(
       `monoscope: the native kernels did not build, so training runs on the reference kernels, some 50 times slower. Cargo's last lines:\n${lines.join("\n")}`,

@@ -124,15 +124,15 @@ fn screen_tiles(
     candidates: &mut [Candidates],
 ) -> Result<(), Error> {
     let (d, features, width) = (encoder.d_in, encoder.features(), kernels.tile_features);
-    let at_once = PACKED_FEATURES.min(features.next_multiple_of(width));
+    let at_once = (PACKED_FEATURES / width * width).min(features.next_multiple_of(width));
     let mut packed = filled(at_once * d, 0f32)?;
     // −∞ in the lanes beyond the last feature: never above a threshold.
     let mut bias = filled(at_once, f32::NEG_INFINITY)?;
     // Enough blocks for the threads to share, none smaller than a tile.
     let n = candidates.len();
     let tokens = BLOCK_TOKENS.min(n.div_ceil(4).next_multiple_of(kernels.tile_tokens));
-    for first in (0..features).step_by(PACKED_FEATURES) {
-        let count = PACKED_FEATURES.min(features - first);
+    for first in (0..features).step_by(at_once) {
+        let count = at_once.min(features - first);
         let panels = count.div_ceil(width);
         let pieces = packed.chunks_mut(width * d).zip(bias.chunks_mut(width)).take(panels);
         threads::map(threads, pieces.enumerate(), |(p, (panel, bias))| {
@@ -308,7 +308,9 @@ mod tests {
         let subset: Vec<u32> = (0..150).filter(|i| i % 3 == 1).collect();
         for path in Path::ALL {
             let Some(kernels) = Kernels::new(path) else { continue };
-            for (n, d_in, features) in [(1, 1, 1), (5, 7, 150), (6, 16, 33), (7, 40, 150), (100, 19, 150), (300, 8, 200)] {
+            for (n, d_in, features) in
+                [(1, 1, 1), (5, 7, 150), (6, 16, 33), (7, 40, 150), (100, 19, 150), (300, 8, 200), (9, 2, PACKED_FEATURES + 90)]
+            {
                 let (weights, bias, x) = (grid(features * d_in, 1), grid(features, 2), grid(n * d_in, 3));
                 for subset in [None, (features == 150).then_some(&subset[..])] {
                     let encoder = Encoder { weights: &weights, bias: &bias, subset, d_in };

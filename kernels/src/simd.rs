@@ -13,7 +13,7 @@ use vector::Vector;
 pub const GROUP: usize = 4;
 
 /// Most tokens that a register tile of any instruction set spans.
-pub const MAX_TILE_TOKENS: usize = 12;
+pub const MAX_TILE_TOKENS: usize = 8;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Path {
@@ -178,7 +178,7 @@ macro_rules! compile {
 }
 
 #[cfg(target_arch = "x86_64")]
-compile!(avx512, Path::Avx512, vector::F32x16, tokens 12, vectors 2, features "avx512f,avx2,fma");
+compile!(avx512, Path::Avx512, vector::F32x16, tokens 8, vectors 3, features "avx512f,avx2,fma");
 #[cfg(target_arch = "x86_64")]
 compile!(avx2, Path::Avx2, vector::F32x8, tokens 6, vectors 2, features "avx2,fma");
 #[cfg(target_arch = "aarch64")]

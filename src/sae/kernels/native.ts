@@ -48,6 +48,7 @@ export function createNativeEngine(options: EngineOptions, path?: NativePath): E
   return new NativeEngine(options, path);
 }
 
+/** `read` and `write` act at once, but wait for a call in progress; calls that have not begun come after them. */
 class NativeEngine implements Engine {
   readonly dIn: number;
   readonly dSae: number;

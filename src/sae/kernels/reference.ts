@@ -35,6 +35,7 @@ interface Active {
 /** ∂L/∂ each parameter, shaped like the parameter. */
 type Gradient = Record<Parameter, Float64Array>;
 
+/** `read` and `write` act at once: await a call before changing what it computes with. */
 class ReferenceEngine implements Engine {
   readonly dIn: number;
   readonly dSae: number;
@@ -209,7 +210,7 @@ class ReferenceEngine implements Engine {
 
       if (auxScale > 0) {
         const chosen = largest(z, options.auxK, dead);
-        const auxError = this.#addFeatures(error, chosen); // ê − (x − x̂)
+        const auxError = this.#addFeatures(error, chosen); // ê − (x − x̂), in place of x̂ − x, which is done with
         auxiliary += (auxScale * squaredNorm(auxError)) / n;
         this.#backward(gradient, input, chosen, auxError, (2 * auxScale) / n, () => 0);
       }
