@@ -243,4 +243,15 @@ mod tests {
             }
         }
     }
+    #[test]
+    fn moments_of_silent_features_never_become_subnormal() {
+        let adam = Adam { b1: 0.9, b2: 0.99, c1: 0.1, c2: 0.01, epsilon: 1e-8, rate: 0.1, v_scale: 1.0, clip: 1.0 };
+        for kernels in Path::ALL.into_iter().filter_map(Kernels::new) {
+            let (mut w, mut m, mut v) = ([1.0; 37], [-1e-3; 37], [1e-6; 37]);
+            for _ in 0..9000 {
+                kernels.adam(&adam, &mut w, &mut m, &mut v, &[0.0; 37]);
+            }
+            assert!(m.iter().chain(&v).all(|x| !x.is_subnormal() && x.abs() < 1e-30), "{m:?} {v:?}");
+        }
+    }
 }
