@@ -22,7 +22,7 @@ function build() {
   const options = { cwd: folder, encoding: "utf8" };
   if (spawnSync("cargo", ["--version"], options).error) {
     console.error(
-      "monoscope: no Rust toolchain here, so training runs on the reference kernels, some 50 times slower. To change that: https://rustup.rs, then `npm rebuild monoscope` (`npm run install` in a checkout).",
+      "monoscope: no Rust toolchain here, so training runs on the reference kernels, about a hundred times slower. To change that: https://rustup.rs, then `npm rebuild monoscope` (`npm run install` in a checkout).",
     );
     return;
   }
@@ -32,7 +32,7 @@ function build() {
     rmSync(library, { force: true }); // an older one would not fit the code that calls it
     const lines = `${cargo.stderr ?? ""}${cargo.error ?? ""}`.trimEnd().split("\n").slice(-20);
     console.error(
-      `monoscope: the native kernels did not build, so training runs on the reference kernels, some 50 times slower. Cargo's last lines:\n${lines.join("\n")}`,
+      `monoscope: the native kernels did not build, so training runs on the reference kernels, about a hundred times slower. Cargo's last lines:\n${lines.join("\n")}`,
     );
     return;
   }
