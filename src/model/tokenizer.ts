@@ -47,7 +47,7 @@ export class Tokenizer {
   #plainBpe: Bpe | undefined;
 
   /** @throws FormatError, UnsupportedError */
-  constructor(file: Gguf) {
+  constructor(file: Pick<Gguf, "path" | "metadata">) {
     const model = file.metadata.get("tokenizer.ggml.model");
     if (model !== "gpt2") {
       throw new UnsupportedError(`${file.path} has a tokenizer of kind ${quote(model)}; Monoscope reads "gpt2" (byte-level BPE).`);
@@ -101,7 +101,7 @@ export class Tokenizer {
   }
 
   /**
-   * Token ids of `text`; nothing is put before or after it.
+   * Token ids of `text`; nothing is put before or after it. Bytes that the vocabulary has no token for are left out, as the reference does.
    * @param options.special whether the spelling of a special token in `text` (`<|im_end|>`) means that token. Turn it off for text that is not trusted.
    */
   encode(text: string, { special = true }: { special?: boolean } = {}): number[] {
@@ -177,7 +177,7 @@ function quote(value: MetadataValue | undefined): string {
   return value === undefined ? "(none given)" : JSON.stringify(String(value));
 }
 
-function list<T extends MetadataValue>(file: Gguf, key: string, is: (value: MetadataValue) => value is T): T[] {
+function list<T extends MetadataValue>(file: Pick<Gguf, "path" | "metadata">, key: string, is: (value: MetadataValue) => value is T): T[] {
   const values = file.metadata.get(`tokenizer.ggml.${key}`);
   if (!Array.isArray(values) || !values.every(is)) {
     throw new FormatError(`${file.path}: tokenizer.ggml.${key} is missing or of the wrong type. The file is incomplete; fetch it again.`);
