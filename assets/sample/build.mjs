@@ -136,11 +136,13 @@ for (const item of PACKAGES) {
   }
 }
 
-/** Paragraphs written for this sample; a heading line `# kind` says what follows. */
+/** Paragraphs written for this sample; a heading line `# kind` says what follows, `(de) ` that a text is in German. */
 for (const section of readFileSync(join(here, "written.md"), "utf8").split(/^# /m).slice(1)) {
   const [kind, ...lines] = section.split("\n");
-  for (const [n, text] of lines.join("\n").split("\n---\n").entries())
-    add("written", { text: text.trim(), kind, language: "en" }, `${kind}-${n}`);
+  for (const [n, text] of lines.join("\n").split("\n---\n").entries()) {
+    const [, language = "en", rest] = /^(?:\((\w\w)\) )?([\s\S]*)$/.exec(text.trim());
+    add("written", { text: rest, kind, language }, `${kind}-${n}`);
+  }
 }
 
 for (const [i, file] of options.extra.entries()) {
