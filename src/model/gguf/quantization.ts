@@ -231,14 +231,17 @@ export function typeName(type: number): string {
   return LAYOUTS[type]?.name ?? OTHER_NAMES[type] ?? `type ${type}`;
 }
 
-/** Decodes whole blocks. @param bytes the blocks @param out [blocks × weights per block] @throws UnsupportedError for a type without a decoder. */
-export function dequantize(type: number, bytes: Uint8Array, out: Float32Array): void {
+/** The layout of tensor type `type`. @throws UnsupportedError for a type without a decoder */
+export function decodableLayout(type: number): Layout {
   const layout = LAYOUTS[type];
-  if (layout === undefined) {
-    const known = Object.values(LAYOUTS).map(({ name }) => name);
-    throw new UnsupportedError(
-      `weights of type ${typeName(type)} are not supported. Use a file with one of: ${known.join(", ")} (for example a Q8_0 or Q4_K_M file).`,
-    );
-  }
-  layout.decode(bytes, out);
+  if (layout !== undefined) return layout;
+  const known = Object.values(LAYOUTS).map(({ name }) => name);
+  throw new UnsupportedError(
+    `weights of type ${typeName(type)} are not supported. Use a file with one of: ${known.join(", ")} (for example a Q8_0 or Q4_K_M file).`,
+  );
+}
+
+/** Decodes whole blocks. @param bytes the blocks @param out [blocks × weights per block] @throws UnsupportedError for a type without a decoder */
+export function dequantize(type: number, bytes: Uint8Array, out: Float32Array): void {
+  decodableLayout(type).decode(bytes, out);
 }

@@ -5,7 +5,7 @@
 import { readSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { FormatError, NotFoundError, UnsupportedError } from "../../errors.ts";
-import { dequantize, layoutOf, typeName } from "./quantization.ts";
+import { decodableLayout, dequantize, layoutOf, typeName } from "./quantization.ts";
 
 // Every count is also held against the bytes that are left, so that nothing larger than the file is ever allocated.
 const MAX_KEYS = 1 << 16; // real files have 20 to 60
@@ -240,6 +240,7 @@ export class Gguf {
   /** A tensor's values in f32. @param out where to write them, as long as the tensor @throws FormatError, UnsupportedError */
   async read(name: string, out?: Float32Array): Promise<Float32Array> {
     const { shape, type } = this.tensor(name);
+    decodableLayout(type); // an unknown type's extent was not held against the file: nothing may be allocated for it
     const values = out ?? new Float32Array(shape.reduce((n, d) => n * d, 1));
     dequantize(type, await this.readBytes(name), values);
     return values;
