@@ -6,8 +6,8 @@ export default defineConfig({
     globalSetup: ["test/fetch-model.ts"],
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    // Two native thread pools (onnxruntime, kernels) already fill the machine: more workers only add memory.
+    // One file at a time: onnxruntime and the kernels each use all cores, and two of them at once wait for each other more than they work.
     pool: "forks",
-    maxWorkers: 2,
+    fileParallelism: false,
   },
 });

@@ -5,7 +5,7 @@ import { stack } from "./harvest.ts";
 import type { ActivationSource } from "./source.ts";
 
 /** Blocks that are shuffled together, at the most: about 65,000 tokens, 150 MB at d_in 576. Contexts were shuffled by document before, so that each block is already a mixture. */
-const BLOCKS_PER_POOL = 4;
+const BLOCKS_PER_POOL = 8;
 
 /** A place in the stream: the next batch is number `batch` of pool `pool`. */
 export interface StreamPosition {
@@ -44,7 +44,8 @@ export function activationStream(
       const order = permutation(source.blocks, seededRandom(seed, mix(1, Math.floor(index / poolsPerEpoch))));
       const edge = (i: number) => Math.round((i * source.blocks) / poolsPerEpoch);
       const parts: Matrix[] = [];
-      for (const block of order.subarray(edge(index % poolsPerEpoch), edge((index % poolsPerEpoch) + 1))) parts.push((await source.block(block, signal)).activations);
+      for (const block of order.subarray(edge(index % poolsPerEpoch), edge((index % poolsPerEpoch) + 1)))
+        parts.push((await source.block(block, signal)).activations);
       const activations = stack(parts, source.dIn);
       const rows = permutation(activations.rows, seededRandom(seed, mix(2, index)));
       const batches = Math.max(1, Math.round(activations.rows / batchSize));

@@ -5,7 +5,7 @@
 import { appendFile, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ActivationSource, Provenance } from "../activations/source.ts";
-import { type ActivationStream, activationStream, inputStatistics } from "../activations/stream.ts";
+import { activationStream, type InputStatistics, inputStatistics } from "../activations/stream.ts";
 import { ArgumentError, CancelledError } from "../errors.ts";
 import { asDiskError, exists, writeTextWhole } from "../files.ts";
 import { normal, seededRandom } from "../random.ts";
@@ -121,7 +121,9 @@ export async function train(options: TrainingOptions): Promise<SparseAutoencoder
   });
   const engines = new Map(members.map(({ name, engine }) => [name, engine]));
   const stream = activationStream(source, { epochs, batchSize, seed });
-  const start = (await readCheckpoint(run, engines)) ?? (await begin(stream, members, seed, signal));
+  const resumed = await readCheckpoint(run, engines);
+  let pool = await stream.pool(Math.min(resumed?.position.pool ?? 0, stream.pools - 1), signal);
+  const start = resumed ?? begin(inputStatistics(pool.activations), members, seed);
   const { statistics } = start;
   const variance = source.dIn - statistics.scale ** 2 * dot(statistics.mean, statistics.mean);
   const deadAfter = Math.min(DEAD_AFTER_TOKENS, 0.1 * epochs * source.provenance.contexts * source.provenance.contextSize);
@@ -130,7 +132,7 @@ export async function train(options: TrainingOptions): Promise<SparseAutoencoder
   let checkpointed = performance.now();
 
   for (let p = start.position.pool; p < stream.pools; p++) {
-    const pool = await stream.pool(p, signal);
+    if (p > start.position.pool) pool = await stream.pool(p, signal);
     const { data } = pool.activations;
     for (let i = 0; i < data.length; i++) data[i]! *= statistics.scale;
     const first = p === start.position.pool ? start.position.batch : 0;
@@ -208,14 +210,8 @@ export async function train(options: TrainingOptions): Promise<SparseAutoencoder
   return saes;
 }
 
-/** The state before the first step: statistics of the first pool, fresh parameters. */
-async function begin(
-  stream: ActivationStream,
-  members: readonly Member[],
-  seed: number,
-  signal: AbortSignal | undefined,
-): Promise<TrainingState> {
-  const statistics = inputStatistics((await stream.pool(0, signal)).activations);
+/** The state before the first step, with fresh parameters. */
+function begin(statistics: InputStatistics, members: readonly Member[], seed: number): TrainingState {
   for (const [i, { engine, architecture }] of members.entries()) {
     const random = seededRandom(seed, 3, i);
     initialise(engine, architecture, statistics, () => normal(random));
