@@ -4,6 +4,7 @@ import { type Corpus, tokenizeCorpus } from "../corpus/tokenize.ts";
 import { ArgumentError } from "../errors.ts";
 import { DEFAULT_MODEL } from "../model/find.ts";
 import { LanguageModel } from "../model/language-model.ts";
+import { createEngine } from "../sae/kernels/index.ts";
 import { count, ProgressLine, percent } from "./terminal.ts";
 
 /** Fires on the first Ctrl-C; the second one ends the process at once. */
@@ -144,4 +145,14 @@ export function sizes(text: string): number[] {
   const values = text.split(",").map(wholeNumber());
   if (new Set(values).size !== values.length) throw new ArgumentError(`expected different numbers of features, found "${text}"`);
   return values;
+}
+
+/** Says so when training will run on the reference kernels. @returns whether it will */
+export function warnOfReferenceKernels(): boolean {
+  const { backend } = createEngine({ dIn: 1, dSae: 1, activation: { kind: "relu" }, applyBDecToInput: false, threads: 1 });
+  if (backend !== "reference") return false;
+  process.stderr.write(
+    "monoscope: the native kernels are not built, so arithmetic is about a hundred times slower. Install Rust (https://rustup.rs), then `npm rebuild monoscope` (`npm run install` in a checkout).\n",
+  );
+  return true;
 }

@@ -23,11 +23,30 @@ import { type TrainingProgress, train } from "../sae/training.ts";
 import { answer } from "./answer.ts";
 import { sideBySide } from "./columns.ts";
 import { evaluationTable } from "./evaluate.ts";
-import { describeCorpus, describeSinks, interrupted, openModel, readCorpus, wholeNumber, withJson } from "./options.ts";
+import {
+  describeCorpus,
+  describeSinks,
+  interrupted,
+  openModel,
+  readCorpus,
+  warnOfReferenceKernels,
+  wholeNumber,
+  withJson,
+} from "./options.ts";
 import { count, highlighted, ProgressLine, percent, seconds } from "./terminal.ts";
 
-const SIZES = [1024, 4096];
-const EPOCHS = 4;
+/** How much is done. Two cores of 2020 harvest 2,000 tokens a second and get the whole of it; a slower machine reads less text, so that a tour stays a tour. */
+interface Plan {
+  readonly tokens: number;
+  readonly sizes: readonly number[];
+  readonly epochs: number;
+}
+
+const NATIVE: Plan = { tokens: 480_000, sizes: [1024, 4096], epochs: 3 };
+// The reference kernels are for checking, not for speed: enough to see that everything works.
+const REFERENCE: Plan = { tokens: 20_000, sizes: [128, 256], epochs: 1 };
+const FEWEST_TOKENS = 100_000;
+const HARVEST_SECONDS = 240;
 const EVALUATION_CONTEXTS = 24;
 const CONTEXTS_SHOWN = 4;
 const QUESTION = "What is your physical form?";
@@ -117,9 +136,9 @@ export function tourCommand(): Command {
         "the whole path on the packaged model: harvest, train, evaluate, look at features, steer (a few minutes; the second time seconds)",
       )
       .option("--out <folder>", "where everything is written", "runs/tour")
-      .option("--tokens <n>", "tokens of text to work on", wholeNumber(20_000), 480_000)
+      .option("--tokens <n>", "tokens of text to work on (default: 480,000, less on a slow machine)", wholeNumber(20_000))
       .option("--threads <n>", "threads for arithmetic", wholeNumber(), 2),
-  ).action(async ({ out, tokens, threads, json }: { out: string; tokens: number; threads: number; json: boolean }) => {
+  ).action(async ({ out, tokens, threads, json }: { out: string; tokens?: number; threads: number; json: boolean }) => {
     const say = json ? () => {} : (text = "") => console.log(text);
     const path = join(out, "tour.json");
     const text = await readFile(path, "utf8").catch(() => undefined);
@@ -140,12 +159,12 @@ export function tourCommand(): Command {
 
 class Tour {
   readonly #out: string;
-  readonly #tokens: number;
+  readonly #tokens: number | undefined;
   readonly #threads: number;
   readonly #say: (text?: string) => void;
   readonly #began = performance.now();
 
-  constructor(out: string, tokens: number, threads: number, say: (text?: string) => void) {
+  constructor(out: string, tokens: number | undefined, threads: number, say: (text?: string) => void) {
     this.#out = out;
     this.#tokens = tokens;
     this.#threads = threads;
@@ -160,14 +179,15 @@ class Tour {
     say(`${model.id}: ${layers} layers, residual stream of width ${dIn}, cut at ${model.hook}\n   ${pc.dim(model.path)}`);
 
     this.#step("2  the text");
-    const corpus = await readCorpus(["sample"], model, { context: 256, tokens: this.#tokens, heldOut: 0.05, seed: 0 });
+    const plan = await this.#plan(model);
+    const corpus = await readCorpus(["sample"], model, { context: 256, tokens: plan.tokens, heldOut: 0.05, seed: 0 });
     say(`the packaged sample: ${describeCorpus(corpus)}`);
 
     this.#step("3  harvesting activations");
     const source = await this.#harvest(model, corpus);
 
-    this.#step(`4  training autoencoders with ${SIZES.map(count).join(" and ")} features`);
-    const saes = await this.#train(source);
+    this.#step(`4  training autoencoders with ${plan.sizes.map(count).join(" and ")} features`);
+    const saes = await this.#train(source, plan);
 
     this.#step("5  how good they are, on documents that training never saw");
     const evaluations = await this.#evaluate(model, saes, corpus);
@@ -200,6 +220,21 @@ class Tour {
     this.#say(`\n${pc.bold(title)} ${pc.dim(`(${seconds((performance.now() - this.#began) / 1000)})`)}`);
   }
 
+  /** Decides how much to do, once per folder: a tour that was stopped goes on with what it began. */
+  async #plan(model: LanguageModel): Promise<Plan> {
+    const path = join(this.#out, "plan.json");
+    const begun = await readFile(path, "utf8").catch(() => undefined);
+    if (begun !== undefined) return JSON.parse(begun) as Plan;
+    const most = warnOfReferenceKernels() ? REFERENCE : NATIVE;
+    const plan = { ...most, tokens: this.#tokens ?? Math.min(most.tokens, await affordableTokens(model)) };
+    if (this.#tokens === undefined && plan.tokens < most.tokens)
+      this.#say(
+        `this machine reads ${count(plan.tokens / HARVEST_SECONDS)} tokens a second now: taking ${count(plan.tokens)} of ${count(most.tokens)} tokens`,
+      );
+    await writeTextWhole(path, `${JSON.stringify(plan)}\n`);
+    return plan;
+  }
+
   async #harvest(model: LanguageModel, { train: contexts }: Corpus): Promise<ActivationSource> {
     const line = new ProgressLine("   harvesting");
     let last: HarvestProgress | undefined;
@@ -216,15 +251,15 @@ class Tour {
     return source;
   }
 
-  async #train(source: ActivationSource): Promise<SparseAutoencoder[]> {
+  async #train(source: ActivationSource, { sizes, epochs }: Plan): Promise<SparseAutoencoder[]> {
     const line = new ProgressLine("   training");
-    const recipes = Object.fromEntries(SIZES.map((dSae) => [memberName(dSae), recipe({ architecture: "topk", dSae })]));
+    const recipes = Object.fromEntries(sizes.map((dSae) => [memberName(dSae), recipe({ architecture: "topk", dSae })]));
     let last: TrainingProgress | undefined;
     const saes = await train({
       recipes,
       source,
       run: this.#out,
-      epochs: EPOCHS,
+      epochs,
       threads: this.#threads,
       signal: interrupted,
       onProgress: (progress) => {
@@ -238,7 +273,7 @@ class Tour {
     }).finally(() => line.clear());
     if (last)
       this.#say(
-        `${count(last.tokens)} tokens (${EPOCHS} passes) at ${count(last.tokensPerSecond)} tokens/s for both together; log in ${join(this.#out, "log.jsonl")}`,
+        `${count(last.tokens)} tokens (${epochs} passes) at ${count(last.tokensPerSecond)} tokens/s for both together; log in ${join(this.#out, "log.jsonl")}`,
       );
     else this.#say("trained by an earlier run");
     return saes;
@@ -255,7 +290,7 @@ class Tour {
       signal: interrupted,
       onProgress: (done, total) => line.update(done / total, `${done} of ${total} contexts`),
     }).finally(() => line.clear());
-    return results.map((result, i) => [memberName(SIZES[i]!), result] as const);
+    return results.map((result, i) => [memberName(saes[i]!.dSae), result] as const);
   }
 
   async #catalog(
@@ -264,7 +299,7 @@ class Tour {
     source: ActivationSource,
     { train: contexts }: Corpus,
   ): Promise<Catalog[]> {
-    const folders = SIZES.map((dSae) => join(this.#out, memberName(dSae), "catalog"));
+    const folders = saes.map(({ dSae }) => join(this.#out, memberName(dSae), "catalog"));
     const line = new ProgressLine("   collecting");
     const statistics = await collectFeatures(saes, source, contexts, {
       signal: interrupted,
@@ -329,6 +364,16 @@ class Tour {
   }
 }
 
+/** How many tokens can be harvested in the time that a tour has for it, as measured on a few hundred. */
+async function affordableTokens(model: LanguageModel): Promise<number> {
+  const contexts = Array.from({ length: 4 }, () => Int32Array.from({ length: 256 }, (_, i) => 1000 + i));
+  await model.residual(contexts);
+  const began = performance.now();
+  await model.residual(contexts);
+  const perSecond = 1024 / ((performance.now() - began) / 1000);
+  return Math.max(FEWEST_TOKENS, 10_000 * Math.round((perSecond * HARVEST_SECONDS) / 10_000));
+}
+
 function memberName(dSae: number): string {
   return `topk-${dSae}`;
 }
@@ -344,8 +389,8 @@ function describeSteering({ steering: { concept, feature, share, tried }, plain,
   return `${pc.dim(`best of ${tried} features tried`)}\n${pc.bold(`> ${QUESTION}`)}\n${sideBySide(unshaded(plain), unshaded(clamped), titles)}`;
 }
 
-function nextSteps(out: string, { steering: { feature }, seconds: took }: Report): string {
-  const sae = join(out, memberName(SIZES.at(-1)!));
+function nextSteps(out: string, { evaluations, steering: { feature }, seconds: took }: Report): string {
+  const sae = join(out, evaluations.at(-1)![0]);
   return `
 ${pc.bold("where things are")} ${pc.dim(`(measured in ${seconds(took)})`)}
   ${out}/topk-…          the autoencoders, in SAELens' format, each with its catalogue

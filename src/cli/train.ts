@@ -14,6 +14,7 @@ import {
   readCorpus,
   realNumber,
   sizes,
+  warnOfReferenceKernels,
   wholeNumber,
   withCorpus,
   withJson,
@@ -62,6 +63,7 @@ export function trainCommand(): Command {
         recipe({ architecture, dSae, k, l1, ...(learningRate === undefined ? {} : { learningRate }) }),
       ]),
     );
+    warnOfReferenceKernels();
     const model = await openModel(options);
     const corpus = await readCorpus(sources, model, options);
     if (!options.json) console.log(describeCorpus(corpus));
