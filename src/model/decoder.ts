@@ -18,22 +18,31 @@ export interface Pieces {
 export interface Step {
   /** The residual stream at the cut, before interventions, [Σ tokens, dIn]. */
   readonly residual: Matrix;
-  /** After the last token of each context, [contexts, vocabulary]. */
-  readonly logits: Matrix;
+  /** What comes after the last token of each context: probabilities at the decoder's temperature, or logits where that is 0, [contexts, vocabulary]. */
+  readonly next: Matrix;
+}
+
+export interface DecoderOptions {
+  /** How many texts it can remember at once. */
+  readonly slots: number;
+  readonly temperature?: number | undefined;
+  readonly interventions?: readonly Intervention[] | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export class Decoder {
   readonly slots: number;
+  readonly #temperature: number;
   readonly #model: Pieces;
   readonly #interventions: readonly Intervention[];
   readonly #signal: AbortSignal | undefined;
   readonly #lower: KeyValueCache;
   readonly #upper: KeyValueCache;
 
-  /** @param slots how many texts it can remember at once */
-  constructor(model: Pieces, slots: number, interventions: readonly Intervention[] = [], signal?: AbortSignal) {
+  constructor(model: Pieces, { slots, temperature = 0, interventions = [], signal }: DecoderOptions) {
     const { config, lower, upper } = model;
     this.slots = slots;
+    this.#temperature = temperature;
     this.#model = model;
     this.#interventions = interventions;
     this.#signal = signal;
@@ -55,7 +64,8 @@ export class Decoder {
       rows += n;
       return rows - 1;
     });
-    return { residual, logits: await head.logits(takeRows(end, last)) };
+    const logits = await head.logits(takeRows(end, last));
+    return { residual, next: this.#temperature > 0 ? await head.probabilities(logits, this.#temperature) : logits };
   }
 
   /** Forgets the text in `slot`. */

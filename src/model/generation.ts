@@ -91,15 +91,15 @@ export async function* continueText(
   options: StreamOptions,
 ): AsyncGenerator<Piece, Ending, undefined> {
   const answer = new Answer(tokenizer, options, 0);
-  let { logits } = await decoder.advance([prompt]);
+  let { next } = await decoder.advance([prompt]);
   for (;;) {
-    const token = answer.sample(logits.data);
+    const token = answer.sample(next.data);
     if (tokenizer.endOfAnswer.has(token)) yield* answer.end();
     else {
       // A token's residual is known when it has passed the lower half, which it would do next anyway.
       const step = options.residual ? await decoder.advance([[token]]) : undefined;
       yield* answer.push(token, step?.residual.data);
-      if (answer.ending === undefined) ({ logits } = step ?? (await decoder.advance([[token]])));
+      if (answer.ending === undefined) ({ next } = step ?? (await decoder.advance([[token]])));
     }
     if (answer.ending !== undefined) return answer.ending;
   }
@@ -115,10 +115,10 @@ export async function continueTexts(
   const completions: Completion[] = [];
   const active: { index: number; answer: Answer; pieces: Piece[]; last: number }[] = []; // by slot
 
-  /** Takes the next token of a text from its logits. @returns whether the text goes on */
-  const extend = (text: (typeof active)[number], logits: Float32Array): boolean => {
+  /** Draws the next token of a text. @returns whether the text goes on */
+  const extend = (text: (typeof active)[number], next: Float32Array): boolean => {
     const { answer, pieces, index } = text;
-    text.last = answer.sample(logits);
+    text.last = answer.sample(next);
     pieces.push(...(tokenizer.endOfAnswer.has(text.last) ? answer.end() : answer.push(text.last)));
     if (answer.ending === undefined) return true;
     completions[index] = { text: pieces.map((p) => p.text).join(""), tokens: pieces.map((p) => p.token), ending: answer.ending };
@@ -126,20 +126,20 @@ export async function continueTexts(
     return false;
   };
 
-  for (let next = 0; next < prompts.length || active.length > 0; ) {
-    if (next < prompts.length && active.length < decoder.slots) {
+  for (let begun = 0; begun < prompts.length || active.length > 0; ) {
+    if (begun < prompts.length && active.length < decoder.slots) {
       const slot = active.length;
       decoder.clear(slot);
-      const { logits } = await decoder.advance([prompts[next]!], slot);
-      const text = { index: next, answer: new Answer(tokenizer, options, next), pieces: [], last: 0 };
-      if (extend(text, logits.data)) active.push(text);
-      next++;
+      const text = { index: begun, answer: new Answer(tokenizer, options, begun), pieces: [], last: 0 };
+      const { next } = await decoder.advance([prompts[begun]!], slot);
+      if (extend(text, next.data)) active.push(text);
+      begun++;
       continue;
     }
-    const { logits } = await decoder.advance(active.map((text) => [text.last]));
+    const { next } = await decoder.advance(active.map((text) => [text.last]));
     // From the last slot down: the text that moves into a slot that became free has had its turn.
     for (let slot = active.length - 1; slot >= 0; slot--) {
-      if (extend(active[slot]!, row(logits, slot))) continue;
+      if (extend(active[slot]!, row(next, slot))) continue;
       const moved = active.pop()!;
       if (slot === active.length) continue;
       active[slot] = moved;

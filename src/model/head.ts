@@ -19,30 +19,46 @@ export interface Losses {
 export class Head {
   readonly #vocabularySize: number;
   readonly #unembed: InferenceSession;
+  readonly #soften: InferenceSession;
   readonly #normalize: InferenceSession;
   readonly #diverge: InferenceSession;
 
-  private constructor(vocabularySize: number, unembed: InferenceSession, normalize: InferenceSession, diverge: InferenceSession) {
-    [this.#vocabularySize, this.#unembed, this.#normalize, this.#diverge] = [vocabularySize, unembed, normalize, diverge];
+  private constructor(vocabularySize: number, [unembed, soften, normalize, diverge]: InferenceSession[]) {
+    this.#vocabularySize = vocabularySize;
+    [this.#unembed, this.#soften, this.#normalize, this.#diverge] = [unembed!, soften!, normalize!, diverge!];
   }
 
   static async create(family: Family, file: Gguf, threads: number): Promise<Head> {
     const { dIn, vocabularySize } = family.config;
     const unembed = new Graph();
     unembed.output("logits", family.head(unembed, unembed.input("x", "f32", ["N", dIn])), ["N", vocabularySize]);
+
+    const soften = new Graph();
+    const cooled = soften.op("Div", [soften.input("logits", "f32", ["N", "V"]), soften.input("temperature", "f32", [1])]);
+    soften.output("p", soften.op("Softmax", [cooled], { axis: -1 }), ["N", "V"]);
+
     const normalize = new Graph();
     normalize.output("logP", normalize.op("LogSoftmax", [normalize.input("logits", "f32", ["N", "V"])], { axis: -1 }), ["N", "V"]);
-    const d = new Graph();
-    const [logP, logQ] = [d.input("logP", "f32", ["N", "V"]), d.input("logQ", "f32", ["N", "V"])];
-    const terms = d.op("Mul", [d.op("Exp", [logP]), d.op("Sub", [logP, logQ])]);
-    d.output("kl", d.op("ReduceSum", [terms, d.ints(1)], { keepdims: 0 }), ["N"]);
-    const [a, b, c] = [unembed, normalize, d].map((g) => createSession(g.finish(), file, threads));
-    return new Head(vocabularySize, await a!, await b!, await c!);
+
+    const diverge = new Graph();
+    const [logP, logQ] = [diverge.input("logP", "f32", ["N", "V"]), diverge.input("logQ", "f32", ["N", "V"])];
+    const terms = diverge.op("Mul", [diverge.op("Exp", [logP]), diverge.op("Sub", [logP, logQ])]);
+    diverge.output("kl", diverge.op("ReduceSum", [terms, diverge.ints(1)], { keepdims: 0 }), ["N"]);
+
+    const graphs = [unembed, soften, normalize, diverge];
+    return new Head(vocabularySize, await Promise.all(graphs.map((g) => createSession(g.finish(), file, threads))));
   }
 
   /** @param x residual stream after the last layer, [N, dIn] @returns [N, vocabulary] */
   async logits(x: Matrix, out: Matrix = matrix(x.rows, this.#vocabularySize)): Promise<Matrix> {
     await this.#unembed.run({ x: floats(x.data, x.rows, x.cols) }, { logits: floats(out.data, out.rows, out.cols) });
+    return out;
+  }
+
+  /** softmax(logits / temperature) of each row: the platform's vector units take exponentials ten times as fast as a loop here. @param temperature > 0 */
+  async probabilities(logits: Matrix, temperature: number): Promise<Matrix> {
+    const out = matrix(logits.rows, logits.cols);
+    await this.#soften.run({ logits: tensor(logits), temperature: floats(Float32Array.of(temperature), 1) }, { p: tensor(out) });
     return out;
   }
 
@@ -68,7 +84,7 @@ export class Head {
   }
 
   async release(): Promise<void> {
-    for (const session of [this.#unembed, this.#normalize, this.#diverge]) await session.release();
+    for (const session of [this.#unembed, this.#soften, this.#normalize, this.#diverge]) await session.release();
   }
 }
 

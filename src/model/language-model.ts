@@ -210,7 +210,7 @@ export class LanguageModel {
    */
   async *generate(prompt: string | Tokens, options: StreamOptions = {}): AsyncGenerator<Piece, Ending, undefined> {
     const tokens = this.#prompt(prompt, options);
-    const decoder = new Decoder(await this.#pieces(), 1, options.interventions, options.signal);
+    const decoder = new Decoder(await this.#pieces(), { ...options, slots: 1 });
     return yield* continueText(decoder, this.tokenizer, tokens, options);
   }
 
@@ -219,10 +219,10 @@ export class LanguageModel {
    * @returns completions in the order of the prompts @throws as `generate`
    */
   async generateBatch(prompts: readonly (string | Tokens)[], options: BatchOptions = {}): Promise<Completion[]> {
-    const { batchSize = DEFAULT_BATCH, interventions, signal } = options;
+    const { batchSize = DEFAULT_BATCH } = options;
     if (!Number.isInteger(batchSize) || batchSize < 1) throw new ArgumentError(`batchSize ${batchSize} is not an integer of at least 1`);
     const tokens = prompts.map((prompt) => this.#prompt(prompt, options));
-    const decoder = new Decoder(await this.#pieces(), Math.min(batchSize, prompts.length), interventions, signal);
+    const decoder = new Decoder(await this.#pieces(), { ...options, slots: Math.min(batchSize, prompts.length) });
     return continueTexts(decoder, this.tokenizer, tokens, options);
   }
 

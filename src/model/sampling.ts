@@ -1,4 +1,4 @@
-/** @file Chooses the next token from its logits. */
+/** @file Chooses the next token. */
 import { ArgumentError } from "../errors.ts";
 import type { Random } from "../random.ts";
 
@@ -11,8 +11,8 @@ export interface SamplingOptions {
   topK?: number;
 }
 
-/** Takes [vocabulary] logits to a token id. */
-export type Sampler = (logits: Float32Array) => number;
+/** Takes a token's probabilities at the temperature (at temperature 0, its logits), [vocabulary], to a token id. */
+export type Sampler = (p: Float32Array) => number;
 
 /** @throws ArgumentError */
 export function sampler({ temperature = 0, topP = 1, topK = Number.POSITIVE_INFINITY }: SamplingOptions, random: Random): Sampler {
@@ -23,44 +23,47 @@ export function sampler({ temperature = 0, topP = 1, topK = Number.POSITIVE_INFI
     throw new ArgumentError(`topK ${topK} is not an integer of at least 1`);
   if (temperature === 0) return likeliest;
 
-  return (logits) => {
-    const max = logits[likeliest(logits)]!;
-    const least = topK < logits.length ? kthLargest(logits, topK) : Number.NEGATIVE_INFINITY;
-    const weights = new Float64Array(logits.length);
-    let total = 0;
-    for (let i = 0; i < logits.length; i++) {
-      if (logits[i]! >= least) total += weights[i] = Math.exp((logits[i]! - max) / temperature);
-    }
-    if (topP === 1) return draw(weights, weights.keys(), total * random());
-
-    // A token below this weight cannot be among the likeliest that reach topP: all like it together weigh less than the rest of the total.
-    const cutoff = ((1 - topP) * total) / logits.length;
+  return (p) => {
+    const isLimited = topK < p.length;
+    if (!isLimited && topP === 1) return draw(p, sum(p), random);
+    // Without topK: tokens below this cannot be among the likeliest that reach topP, because all of them together weigh less than what it leaves out.
+    const least = isLimited ? kthLargest(p, topK) : (1 - topP) / p.length;
     const ranked: number[] = [];
-    for (let i = 0; i < weights.length; i++) if (weights[i]! > cutoff) ranked.push(i);
-    ranked.sort((a, b) => weights[b]! - weights[a]! || a - b);
+    for (let i = 0; i < p.length; i++) if (p[i]! >= least) ranked.push(i);
+    ranked.sort((a, b) => p[b]! - p[a]! || a - b);
+    if (isLimited) ranked.length = topK; // more, where several are equal to the last
+    const total = isLimited ? sum(p, ranked) : sum(p);
     let kept = 0;
     let mass = 0;
-    while (kept < ranked.length && mass < topP * total) mass += weights[ranked[kept++]!]!;
-    return draw(weights, ranked.slice(0, kept), mass * random());
+    while (kept < ranked.length && mass < topP * total) mass += p[ranked[kept++]!]!;
+    return draw(p, mass, random, ranked);
   };
 }
 
+/** The sum of p at `indices`, or of all of it. */
+function sum(p: Float32Array, indices?: readonly number[]): number {
+  let total = 0;
+  for (let k = 0; k < (indices ?? p).length; k++) total += p[indices ? indices[k]! : k]!;
+  return total;
+}
+
 /** The index of the largest number, the first of equals. */
-function likeliest(logits: Float32Array): number {
+function likeliest(values: Float32Array): number {
   let best = 0;
-  for (let i = 1; i < logits.length; i++) if (logits[i]! > logits[best]!) best = i;
+  for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
   return best;
 }
 
-/** The first of `indices` at which the running sum of weights exceeds `at`. */
-function draw(weights: Float64Array, indices: Iterable<number>, at: number): number {
+/** One of `indices`, or of all, each with probability p[i] / total; those that come after a sum of `total` are not drawn. */
+function draw(p: Float32Array, total: number, random: Random, indices?: readonly number[]): number {
+  const at = total * random();
   let sum = 0;
   let last = 0;
-  for (const i of indices) {
-    if (weights[i] === 0) continue;
-    sum += weights[i]!;
+  for (let k = 0; k < (indices ?? p).length && sum <= at; k++) {
+    const i = indices ? indices[k]! : k;
+    if (p[i] === 0) continue;
+    sum += p[i]!;
     last = i;
-    if (sum > at) break;
   }
   return last;
 }
