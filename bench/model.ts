@@ -6,9 +6,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
-import { seededRandom } from "../src/random.ts";
 import type { Intervention } from "../src/model/intervention.ts";
 import { LanguageModel } from "../src/model/language-model.ts";
+import { seededRandom } from "../src/random.ts";
 
 const CONTEXTS = 8;
 const LENGTH = 256;
@@ -38,13 +38,17 @@ const openSeconds = await seconds(async () => {
 const contexts = Array.from({ length: CONTEXTS }, (_, c) => Array.from({ length: LENGTH }, (_, i) => ((c * LENGTH + i) * 7919) % 49152));
 const firstHarvestSeconds = await seconds(() => model.residual([[1]]));
 const firstLogitsSeconds = await seconds(() => model.logits([1]));
-say(`open ${openSeconds.toFixed(2)} s; first residual after ${firstHarvestSeconds.toFixed(2)} s more, first logits after ${firstLogitsSeconds.toFixed(2)} s more`);
+say(
+  `open ${openSeconds.toFixed(2)} s; first residual after ${firstHarvestSeconds.toFixed(2)} s more, first logits after ${firstLogitsSeconds.toFixed(2)} s more`,
+);
 
 /** PyTorch's process; each call harvests once and gives the seconds. */
 async function startPyTorch(): Promise<{ harvest: () => Promise<number>; process: ChildProcess } | undefined> {
   if (python === undefined) return undefined;
   const script = new URL("model-pytorch.py", import.meta.url).pathname;
-  const child = spawn(python, [script, model.path, model.layer, THREADS, CONTEXTS, LENGTH].map(String), { stdio: ["pipe", "pipe", "ignore"] });
+  const child = spawn(python, [script, model.path, model.layer, THREADS, CONTEXTS, LENGTH].map(String), {
+    stdio: ["pipe", "pipe", "ignore"],
+  });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const next = async () => {
     const { value, done } = await lines.next();
@@ -74,11 +78,13 @@ const harvestTokensPerSecond = median(ours);
 const pytorchTokensPerSecond = theirs.length > 0 ? median(theirs) : undefined;
 // Neighbours in time share the machine's mood: the ratio is taken round by round.
 const ratio = theirs.length > 0 ? median(ours.map((x, i) => x / theirs[i]!)) : undefined;
-say(`harvest ${harvestTokensPerSecond.toFixed(0)} tokens/s${ratio === undefined ? "" : `; PyTorch ${pytorchTokensPerSecond!.toFixed(0)}; ratio ${ratio.toFixed(2)}`}`);
+say(
+  `harvest ${harvestTokensPerSecond.toFixed(0)} tokens/s${ratio === undefined ? "" : `; PyTorch ${pytorchTokensPerSecond!.toFixed(0)}; ratio ${ratio.toFixed(2)}`}`,
+);
 
 const random = seededRandom(1);
 const direction = Float32Array.from({ length: model.config.dIn }, () => random() - 0.5);
-/** What a steered chat adds to a plain one, at its least: a vector at every token. */
+/** The least that steering takes: a vector at every token. Another intervention, such as an SAE clamp, is measured by putting it here. */
 const steer: Intervention = {
   apply({ data, cols }) {
     for (let i = 0; i < data.length; i++) data[i]! += direction[i % cols]!;

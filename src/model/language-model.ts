@@ -199,7 +199,7 @@ export class LanguageModel {
     return (await this.#unembedding()).losses(ends, Int32Array.from(targets), signal);
   }
 
-  /** The answer to a chat; see `generate`. @throws UnsupportedError when the model has no chat template */
+  /** The answer to a chat; see `generate`. Special tokens that a message spells out are taken as such, as transformers does. @throws UnsupportedError when the model has no chat template */
   chat(messages: readonly Message[], options: StreamOptions = {}): AsyncGenerator<Piece, Ending, undefined> {
     return this.generate(this.tokenizer.chatPrompt(messages), options);
   }
@@ -297,8 +297,11 @@ export class LanguageModel {
 
   async #pieces(): Promise<Pieces> {
     const { config, layer } = this;
-    const [lower, upper, head] = [this.#segment(0, layer), this.#segment(layer, config.layers), this.#unembedding()];
-    return { config, embed: (contexts) => this.#embed(contexts), lower: await lower, upper: await upper, head: await head };
+    // One after the other: while a session is made, its weights are in memory several times.
+    const lower = await this.#segment(0, layer);
+    const upper = await this.#segment(layer, config.layers);
+    const head = await this.#unembedding();
+    return { config, embed: (contexts) => this.#embed(contexts), lower, upper, head };
   }
 
   #checkOpen(): void {
