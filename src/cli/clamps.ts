@@ -1,5 +1,5 @@
 /** @file Reads `--clamp` values: `1234` (the default share of the residual norm), `1234=35%` (a share), `1234=10x` (a multiple of the largest activation), `1234=40` (absolute). */
-import { ArgumentError } from "../errors.ts";
+import { InvalidArgumentError } from "commander";
 import type { Catalog } from "../features/catalog.ts";
 import { type ClampTarget, DEFAULT_SHARE } from "../interventions/clamp.ts";
 
@@ -10,11 +10,11 @@ export interface ClampRequest {
   readonly unit: "%" | "x" | "";
 }
 
-/** Collects repeated and comma-separated `--clamp` values. @throws ArgumentError */
+/** Collects repeated and comma-separated `--clamp` values. @throws InvalidArgumentError */
 export function clampRequests(text: string, previous: readonly ClampRequest[] = []): ClampRequest[] {
   const requests = text.split(",").map((part): ClampRequest => {
     const match = /^(\d+)(?:=(-?\d+(?:\.\d+)?)(%|x|))?$/.exec(part.trim());
-    if (match === null) throw new ArgumentError(`expected a clamp such as 1234, 1234=35%, 1234=10x or 1234=40, found "${part}"`);
+    if (match === null) throw new InvalidArgumentError(`expected a clamp such as 1234, 1234=35%, 1234=10x or 1234=40, found "${part}"`);
     const [, feature, value, unit] = match;
     return value === undefined
       ? { feature: Number(feature), value: 100 * DEFAULT_SHARE, unit: "%" }

@@ -1,7 +1,6 @@
 /** @file What several commands share: options, opening the model, reading the corpus. */
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { type Corpus, tokenizeCorpus } from "../corpus/tokenize.ts";
-import { ArgumentError } from "../errors.ts";
 import { DEFAULT_MODEL } from "../model/find.ts";
 import { LanguageModel } from "../model/language-model.ts";
 import { createEngine } from "../sae/kernels/index.ts";
@@ -24,7 +23,7 @@ export function wholeNumber(min = 1): (text: string) => number {
   return (text) => {
     const value = Number(text.replaceAll("_", ""));
     if (text.trim() === "" || !Number.isSafeInteger(value) || value < min)
-      throw new ArgumentError(`expected a whole number of at least ${min}, found "${text}"`);
+      throw new InvalidArgumentError(`expected a whole number of at least ${min}, found "${text}"`);
     return value;
   };
 }
@@ -34,7 +33,7 @@ export function realNumber(min: number, max: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (text.trim() === "" || !(value >= min && value <= max))
-      throw new ArgumentError(`expected a number from ${min} to ${max}, found "${text}"`);
+      throw new InvalidArgumentError(`expected a number from ${min} to ${max}, found "${text}"`);
     return value;
   };
 }
@@ -143,7 +142,7 @@ export function describeSinks(sinks: number, tokens: number): string {
 /** Parses `4096,16384`. */
 export function sizes(text: string): number[] {
   const values = text.split(",").map(wholeNumber());
-  if (new Set(values).size !== values.length) throw new ArgumentError(`expected different numbers of features, found "${text}"`);
+  if (new Set(values).size !== values.length) throw new InvalidArgumentError(`expected different numbers of features, found "${text}"`);
   return values;
 }
 

