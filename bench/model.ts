@@ -1,20 +1,24 @@
 /**
  * @file Speed of the language model: `npm run bench:model -- [--json] [--python PATH] [--rounds N]`.
- * Harvesting (tokens → residual stream at the cut) beside PyTorch f32 in the same run, taking turns; chat with and without an intervention; opening; memory.
+ * Harvesting (tokens → residual stream at the cut) beside PyTorch f32 in the same run, taking turns; chat with and without a clamped feature; opening; memory.
  * PyTorch runs where --python or MONOSCOPE_PYTHON names a Python with torch, transformers and gguf; the rest does not need it.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
+import { clamp } from "../src/interventions/clamp.ts";
 import type { Intervention } from "../src/model/intervention.ts";
 import { LanguageModel } from "../src/model/language-model.ts";
 import { seededRandom } from "../src/random.ts";
+import { SparseAutoencoder } from "../src/sae/autoencoder.ts";
+import { createEngine } from "../src/sae/kernels/index.ts";
 
 const CONTEXTS = 8;
 const LENGTH = 256;
 const THREADS = 2;
 const ANSWER = 64;
 const BATCH = 32;
+const FEATURES = 4096;
 const PROMPT = "Write a short story about a lighthouse keeper who finds a message in a bottle.";
 
 const { values } = parseArgs({
@@ -82,14 +86,16 @@ say(
   `harvest ${harvestTokensPerSecond.toFixed(0)} tokens/s${ratio === undefined ? "" : `; PyTorch ${pytorchTokensPerSecond!.toFixed(0)}; ratio ${ratio.toFixed(2)}`}`,
 );
 
-const random = seededRandom(1);
-const direction = Float32Array.from({ length: model.config.dIn }, () => random() - 0.5);
-/** The least that steering takes: a vector at every token. Another intervention, such as an SAE clamp, is measured by putting it here. */
-const steer: Intervention = {
-  apply({ data, cols }) {
-    for (let i = 0; i < data.length; i++) data[i]! += direction[i % cols]!;
-  },
-};
+/** A clamp on an autoencoder with 4,096 features (random ones: what they mean does not change what they take). */
+const steer = ((): Intervention => {
+  const { dIn } = model.config;
+  const engine = createEngine({ dIn, dSae: FEATURES, activation: { kind: "topk", k: 32 }, applyBDecToInput: true, threads: THREADS });
+  const random = seededRandom(1);
+  const directions = Float32Array.from({ length: FEATURES * dIn }, () => (random() - 0.5) / Math.sqrt(dIn / 12));
+  engine.write("wEnc", directions);
+  engine.write("wDec", directions);
+  return clamp(new SparseAutoencoder(engine, {}), { 0: { share: 0.1 } });
+})();
 const chat = async (interventions: Intervention[]): Promise<number> => {
   let tokens = 0;
   const time = await seconds(async () => {
@@ -105,7 +111,7 @@ for (let round = 0; round < rounds; round++) {
 }
 const chatTokensPerSecond = median(plain);
 const steeredRatio = median(steered.map((x, i) => x / plain[i]!));
-say(`chat ${chatTokensPerSecond.toFixed(1)} tokens/s; with a vector added at each token ${steeredRatio.toFixed(3)} × that`);
+say(`chat ${chatTokensPerSecond.toFixed(1)} tokens/s; with a feature clamped ${steeredRatio.toFixed(3)} × that`);
 
 let sampled = 0;
 const batchSeconds = await seconds(async () => {
