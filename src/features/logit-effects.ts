@@ -49,8 +49,24 @@ function rootMeanSquare(x: Float32Array): number {
 }
 
 function extremes(logits: Float32Array, scale: number, known: Uint32Array): LogitEffects {
-  const mean = logits.reduce((sum, logit) => sum + logit, 0) / logits.length;
-  const order = known.slice().sort((a, b) => logits[b]! - logits[a]!);
+  let sum = 0;
+  for (const logit of logits) sum += logit;
+  const mean = sum / logits.length;
   const show = (token: number): TokenEffect => ({ token, effect: Number((scale * (logits[token]! - mean)).toPrecision(4)) });
-  return { raised: [...order.subarray(0, SHOWN)].map(show), lowered: [...order.subarray(-SHOWN).reverse()].map(show) };
+  return { raised: largest(known, (token) => logits[token]!).map(show), lowered: largest(known, (token) => -logits[token]!).map(show) };
+}
+
+/** The tokens with the largest values, in descending order: an insertion per token that beats the last of them, which few do. */
+function largest(tokens: Uint32Array, value: (token: number) => number): number[] {
+  const best: number[] = [];
+  let least = Number.NEGATIVE_INFINITY;
+  for (const token of tokens) {
+    const v = value(token);
+    if (best.length === SHOWN && v <= least) continue;
+    const at = best.findIndex((other) => value(other) < v);
+    best.splice(at < 0 ? best.length : at, 0, token);
+    if (best.length > SHOWN) best.pop();
+    least = value(best.at(-1)!);
+  }
+  return best;
 }
