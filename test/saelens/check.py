@@ -42,7 +42,7 @@ def compare(folder: str) -> bool:
     error = {}
     for name, theirs in (("features", features), ("reconstruction", reconstruction)):
         error[name] = ((ours[name] - theirs).abs().max() / theirs.abs().max()).item()
-    result = {"sae": folder, "architecture": config["architecture"], "features": sae.cfg.d_sae, "l0": (features > 0).sum(1).float().mean().item(), **error}
+    result = {"sae": folder, "architecture": config["architecture"], "d_sae": sae.cfg.d_sae, "l0": (features > 0).sum(1).float().mean().item(), **error}
     print(json.dumps(result))
     return max(error.values()) <= LIMIT
 
