@@ -188,16 +188,25 @@ describe("metadata", () => {
 });
 
 describe("weights", () => {
-  it.each(["F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q4_K", "Q5_K", "Q6_K"])(
-    "of type %s equal Python's, bit by bit",
-    async (name) => {
-      const file = await Gguf.open(fixture("quantized.gguf"));
-      const [values, expected] = [await file.read(name), await file.read(`${name}.expected`)];
-      expect(values.length).toBeGreaterThanOrEqual(192);
-      expect(new Uint32Array(values.buffer)).toEqual(new Uint32Array(expected.buffer));
-      await file.close();
-    },
-  );
+  it.each([
+    "F32",
+    "F16",
+    "BF16",
+    "Q8_0",
+    "Q4_0",
+    "Q4_1",
+    "Q5_0",
+    "Q5_1",
+    "Q4_K",
+    "Q5_K",
+    "Q6_K",
+  ])("of type %s equal Python's, bit by bit", async (name) => {
+    const file = await Gguf.open(fixture("quantized.gguf"));
+    const [values, expected] = [await file.read(name), await file.read(`${name}.expected`)];
+    expect(values.length).toBeGreaterThanOrEqual(192);
+    expect(new Uint32Array(values.buffer)).toEqual(new Uint32Array(expected.buffer));
+    await file.close();
+  });
 
   it("of an unknown type are refused when they are read, by the type's name", async () => {
     const file = await openBytes(write({ tensors: [{ name: "w", shape: [2 ** 40], type: 10, offset: 0 }], data: Buffer.alloc(84) }));

@@ -32,20 +32,23 @@ function difference(a: Float32Array, b: Float32Array): number {
   return Math.max(...a.map((value, i) => Math.abs(value - b[i]!))) / Math.max(...b.map(Math.abs));
 }
 
-test.each(["saelens-topk", "saelens-topk-nopre", "saelens-topk-rescaled-inference", "saelens-standard", "saelens-standard-nopre"])(
-  "%s gives SAELens' features and reconstructions, and still does after saving",
-  async (name) => {
-    const { x, features, reconstruction } = await expected(name);
-    const saved = join(folder, name);
-    await (await SparseAutoencoder.open(join(FIXTURES, name))).save(saved);
-    for (const path of [join(FIXTURES, name), saved]) {
-      const sae = await SparseAutoencoder.open(path);
-      const encoded = await sae.encode(x);
-      expect(difference(toDense(encoded).data, features.data)).toBeLessThan(1e-5);
-      expect(difference((await sae.decode(encoded)).data, reconstruction.data)).toBeLessThan(1e-5);
-    }
-  },
-);
+test.each([
+  "saelens-topk",
+  "saelens-topk-nopre",
+  "saelens-topk-rescaled-inference",
+  "saelens-standard",
+  "saelens-standard-nopre",
+])("%s gives SAELens' features and reconstructions, and still does after saving", async (name) => {
+  const { x, features, reconstruction } = await expected(name);
+  const saved = join(folder, name);
+  await (await SparseAutoencoder.open(join(FIXTURES, name))).save(saved);
+  for (const path of [join(FIXTURES, name), saved]) {
+    const sae = await SparseAutoencoder.open(path);
+    const encoded = await sae.encode(x);
+    expect(difference(toDense(encoded).data, features.data)).toBeLessThan(1e-5);
+    expect(difference((await sae.decode(encoded)).data, reconstruction.data)).toBeLessThan(1e-5);
+  }
+});
 
 test("metadata survives opening and saving", async () => {
   const sae = await SparseAutoencoder.open(join(FIXTURES, "saelens-topk"));
