@@ -81,28 +81,12 @@ test("an autoencoder or a catalogue that is not there, a clamp without one: exit
 });
 
 test("a disk that fills while activations are stored: one sentence, and the same command goes on when there is room", () => {
-  const train = [
-    "train",
-    "text.txt",
-    "--features",
-    "32",
-    "--k",
-    "4",
-    "--context",
-    "32",
-    "--epochs",
-    "2",
-    "--batch",
-    "256",
-    "--tokens",
-    "1500",
-    "--out",
-    "run",
-  ];
+  const words = "train text.txt --features 32 --k 4 --context 32 --epochs 2 --batch 256 --tokens 1500 --out run --json";
+  const train = words.split(" ");
   // Blocks of 512 bytes: room for small files, not for a shard.
   refuses(train, 1, /cannot write .*shard-00000\.safetensors: the file would exceed the process's file-size limit/, { limit: 200 });
   expect(readdirSync(join(folder, "run", "activations"))).toEqual([]);
-  const { status, stdout } = monoscope([...train, "--json"]);
+  const { status, stdout } = monoscope(train);
   expect(status).toBe(0);
   const { members } = JSON.parse(stdout) as { members: { name: string; path: string; fvu: number }[] };
   expect(members).toMatchObject([{ name: "topk-32", path: "run/topk-32" }]);
