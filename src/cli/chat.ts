@@ -2,7 +2,6 @@
 import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { Command } from "commander";
-import pc from "picocolors";
 import { ArgumentError } from "../errors.ts";
 import { Catalog } from "../features/catalog.ts";
 import { clamp } from "../interventions/clamp.ts";
@@ -14,7 +13,7 @@ import { type Answer, answer, type Colour, shaded } from "./answer.ts";
 import { type ClampRequest, clampRequests, clampTargets, describeClamp } from "./clamps.ts";
 import { sideBySide, wrapped } from "./columns.ts";
 import { interrupted, type ModelOptions, openModel, openModelFor, realNumber, wholeNumber, withJson, withModel } from "./options.ts";
-import { ProgressLine } from "./terminal.ts";
+import { ProgressLine, pc } from "./terminal.ts";
 
 export interface ClampOptions {
   sae?: string;

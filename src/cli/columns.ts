@@ -1,6 +1,5 @@
 /** @file Lays out texts whose tokens are coloured: wrapped to a width, alone or side by side. */
-import pc from "picocolors";
-import { heat } from "./terminal.ts";
+import { heat, pc } from "./terminal.ts";
 
 /** A token's text, and how strongly it is coloured, 0 … 1. */
 export interface Shaded {

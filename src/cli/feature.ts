@@ -1,13 +1,12 @@
 /** @file `monoscope feature`: shows one feature. */
 import { join } from "node:path";
 import { Command } from "commander";
-import pc from "picocolors";
 import { Catalog, type Feature } from "../features/catalog.ts";
 import type { Example } from "../features/collect.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import { SparseAutoencoder } from "../sae/autoencoder.ts";
 import { type ModelOptions, openModelFor, wholeNumber, withJson, withModel } from "./options.ts";
-import { highlighted, percent } from "./terminal.ts";
+import { highlighted, pc, percent } from "./terminal.ts";
 
 export function featureCommand(): Command {
   return withJson(

@@ -1,13 +1,13 @@
 /** @file `monoscope find`: features that are active on some texts and not on others. */
 import { join } from "node:path";
 import { Command } from "commander";
-import pc from "picocolors";
 import { NotFoundError } from "../errors.ts";
 import { Catalog } from "../features/catalog.ts";
 import { findFeatures } from "../features/find.ts";
 import { SparseAutoencoder } from "../sae/autoencoder.ts";
 import { exampleText } from "./feature.ts";
 import { type ModelOptions, openModelFor, wholeNumber, withJson, withModel } from "./options.ts";
+import { pc } from "./terminal.ts";
 
 interface FindOptions extends ModelOptions {
   on: string[];

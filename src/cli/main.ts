@@ -2,7 +2,6 @@
 /** @file The `monoscope` command. */
 import { createRequire } from "node:module";
 import { Command, CommanderError } from "commander";
-import pc from "picocolors";
 import { CancelledError, MonoscopeError } from "../errors.ts";
 import { catalogCommand } from "./catalog.ts";
 import { chatCommand } from "./chat.ts";
@@ -13,6 +12,7 @@ import { findCommand } from "./find.ts";
 import { generateCommand } from "./generate.ts";
 import { harvestCommand } from "./harvest.ts";
 import { modelCommand } from "./model.ts";
+import { pc } from "./terminal.ts";
 import { tourCommand } from "./tour.ts";
 import { trainCommand } from "./train.ts";
 

@@ -1,5 +1,8 @@
 /** @file How the commands write: results on standard output, progress on standard error and only to a terminal, colour only where it is wanted. */
-import pc from "picocolors";
+import picocolors from "picocolors";
+
+/** Colours for a terminal, unless NO_COLOR is set; elsewhere only if FORCE_COLOR is. (The library's own choice would colour the logs of every CI.) */
+export const pc = picocolors.createColors(process.env.NO_COLOR ? false : process.env.FORCE_COLOR ? true : process.stdout.isTTY === true);
 
 const EIGHTHS = [" ", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 const BAR_CELLS = 20;

@@ -2,7 +2,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Command } from "commander";
-import pc from "picocolors";
 import type { ActivationSource } from "../activations/source.ts";
 import { type HarvestProgress, harvestToStore } from "../activations/store.ts";
 import type { Corpus } from "../corpus/tokenize.ts";
@@ -33,7 +32,7 @@ import {
   wholeNumber,
   withJson,
 } from "./options.ts";
-import { count, highlighted, ProgressLine, percent, seconds } from "./terminal.ts";
+import { count, highlighted, ProgressLine, pc, percent, seconds } from "./terminal.ts";
 
 /** How much is done. A machine that harvests 2,400 tokens a second gets the whole of it; a slower one reads less text, so that a tour stays a tour. */
 interface Plan {
