@@ -50,8 +50,8 @@ const EVALUATION_CONTEXTS = 16;
 const CONTEXTS_SHOWN = 4;
 const QUESTION = "What is your physical form?";
 const CANDIDATES_PER_CONCEPT = 2;
-// A feature that fires more often than this is a word piece or a position, whatever else it does.
-const MOST_DENSITY = 0.02;
+// A feature that fires this many times as often as the average one is a word piece or a position, whatever else it does.
+const MOST_DENSITY = 3;
 
 /** What the tour looks for. The sentences of the other concepts are what a feature should be silent on. `words` says when an answer is about it. */
 const CONCEPTS: readonly { name: string; on: readonly string[]; words?: RegExp }[] = [
@@ -318,10 +318,14 @@ class Tour {
   async #find(model: LanguageModel, sae: SparseAutoencoder, catalog: Catalog): Promise<{ shown: Shown[]; candidates: Candidates[] }> {
     const shown: Shown[] = [];
     const candidates: Candidates[] = [];
+    let usual = 0;
+    for (const { density } of catalog.features()) usual += density / sae.dSae;
     for (const { name, on, words } of CONCEPTS) {
       const off = CONCEPTS.filter((other) => other.name !== name).flatMap((other) => other.on);
       const ranked = await findFeatures(model, sae, on, { off, limit: 50, known: (i) => catalog.feature(i) });
-      const found = ranked.filter(({ feature }) => catalog.feature(feature).density <= MOST_DENSITY).slice(0, CANDIDATES_PER_CONCEPT);
+      const found = ranked
+        .filter(({ feature }) => catalog.feature(feature).density <= MOST_DENSITY * usual)
+        .slice(0, CANDIDATES_PER_CONCEPT);
       const [best] = found;
       if (best === undefined) continue;
       const feature = catalog.feature(best.feature);
