@@ -48,9 +48,11 @@ export function describeFeature(feature: Feature, tokenizer: Tokenizer, { contex
 
 /** An example on one line, each token on the ground of its activation. */
 export function exampleText({ tokens, activations }: Example, tokenizer: Tokenizer, largest: number): string {
-  return highlighted(
-    tokens.map((token) => tokenizer.tokenText(token)),
-    activations,
-    largest,
-  );
+  return highlighted(tokenTexts(tokens, tokenizer), activations, largest);
+}
+
+/** The text of each token: a character that takes several tokens stands at the last of them; what is left of one before the first is dropped. */
+export function tokenTexts(tokens: readonly number[], tokenizer: Tokenizer): string[] {
+  const texts = tokens.map(tokenizer.stream());
+  return texts.map((text, i) => (texts.slice(0, i).join("") === "" ? text.replace(/^\uFFFD+/, "") : text));
 }
