@@ -16,8 +16,14 @@ export async function createSession(model: Model, file: Gguf, threads: number): 
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     logSeverityLevel: 3,
-    // A model is several sessions that run in turn. Threads of one that spin while they wait would take the processor from the next.
-    extra: { session: { intra_op: { allow_spinning: "0" } } },
+    extra: {
+      session: {
+        // A model is several sessions that run in turn. Threads of one that spin on after its run would take the processor from the next.
+        force_spinning_stop: "1",
+        // Work in small pieces, each to the thread that is free: on a machine that is shared, a fixed half of it may wait for a core that is busy elsewhere.
+        dynamic_block_base: "4",
+      },
+    },
   });
 }
 
