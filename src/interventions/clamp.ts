@@ -2,6 +2,7 @@
 import { ordinaryRows, SINK_FACTOR } from "../activations/sinks.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Intervention } from "../model/intervention.ts";
+import { dot } from "../sae/architectures/architecture.ts";
 import type { SparseAutoencoder } from "../sae/autoencoder.ts";
 import { row, rowNorms, takeRows } from "../tensor/matrix.ts";
 import { activation } from "../tensor/sparse-features.ts";
@@ -18,6 +19,7 @@ export const DEFAULT_SHARE = 0.35;
 interface HeldFeature {
   readonly feature: number;
   readonly direction: Float32Array;
+  readonly reader: ReturnType<SparseAutoencoder["reader"]>;
   /** The activation to hold at a token whose residual has norm `norm`. */
   readonly target: (norm: number) => number;
 }
@@ -39,11 +41,16 @@ export function clamp(sae: SparseAutoencoder, targets: Readonly<Record<number, C
       // An autoencoder from elsewhere does not say what a sink is: the first call, which holds the prompt, decides.
       sinkThreshold ??= SINK_FACTOR * median(rowNorms(residual));
       const rows = ordinaryRows(residual, sinkThreshold);
-      const features = await sae.encode(takeRows(residual, rows));
+      const x = takeRows(residual, rows);
+      // A feature whose pre-activation is nowhere positive is active nowhere: most tokens of an answer need no more than that.
+      const active = held.some(({ reader }) => rows.some((_, t) => dot(reader.weights, row(x, t)) + reader.bias > 0));
+      const features = active ? await sae.encode(x) : undefined;
       for (const [t, r] of rows.entries()) {
-        const x = row(residual, r);
-        const norm = Math.hypot(...x);
-        for (const { feature, direction, target } of held) addScaled(x, target(norm) - activation(features, t, feature), direction);
+        const token = row(residual, r);
+        const norm = Math.hypot(...token);
+        for (const { feature, direction, target } of held) {
+          addScaled(token, target(norm) - (features ? activation(features, t, feature) : 0), direction);
+        }
       }
     },
   };
@@ -52,12 +59,13 @@ export function clamp(sae: SparseAutoencoder, targets: Readonly<Record<number, C
 function hold(sae: SparseAutoencoder, feature: number, target: ClampTarget): HeldFeature {
   const direction = sae.direction(feature);
   const length = Math.hypot(...direction);
-  if (typeof target === "number") return { feature, direction, target: constant(target, feature) };
+  const reader = sae.reader(feature);
+  if (typeof target === "number") return { feature, direction, reader, target: constant(target, feature) };
   if ("share" in target) {
     const perNorm = constant(target.share / length, feature)();
-    return { feature, direction, target: (norm) => perNorm * norm };
+    return { feature, direction, reader, target: (norm) => perNorm * norm };
   }
-  return { feature, direction, target: constant(target.multiple * target.largest, feature) };
+  return { feature, direction, reader, target: constant(target.multiple * target.largest, feature) };
 }
 
 function constant(value: number, feature: number): () => number {

@@ -2,6 +2,7 @@
 import { ShapeError } from "../errors.ts";
 import type { Matrix } from "../tensor/matrix.ts";
 import type { SparseFeatures } from "../tensor/sparse-features.ts";
+import { dot } from "./architectures/architecture.ts";
 import { readSaelens, writeSaelens } from "./formats/saelens.ts";
 import type { Engine } from "./kernels/engine.ts";
 import type { CreateEngineOptions } from "./kernels/index.ts";
@@ -61,9 +62,21 @@ export class SparseAutoencoder {
 
   /** W_dec[i], [dIn]: what one unit of feature `i` adds to the residual. @throws ShapeError when there is no such feature */
   direction(i: number): Float32Array {
+    this.#checkFeature(i);
+    return this.#engine.read("wDec", i * this.dIn, this.dIn);
+  }
+
+  /** What feature `i` reads: its pre-activation is weights · x + bias, for a residual x as the model computes it. Where that is not positive, the feature is not active. @throws ShapeError */
+  reader(i: number): { weights: Float32Array; bias: number } {
+    this.#checkFeature(i);
+    const weights = this.#engine.read("wEnc", i * this.dIn, this.dIn);
+    const shift = this.#engine.applyBDecToInput ? dot(weights, this.#engine.read("bDec")) : 0;
+    return { weights, bias: this.#engine.read("bEnc", i, 1)[0]! - shift };
+  }
+
+  #checkFeature(i: number): void {
     if (!Number.isSafeInteger(i) || i < 0 || i >= this.dSae)
       throw new ShapeError(`no feature ${i}: this autoencoder has features 0 to ${this.dSae - 1}`);
-    return this.#engine.read("wDec", i * this.dIn, this.dIn);
   }
 
   /** Saves in SAELens' format, whole. @throws DiskError */
