@@ -6,7 +6,7 @@ import type { LanguageModel } from "../model/language-model.ts";
 import { type Matrix, rowNorms } from "../tensor/matrix.ts";
 
 /** A token is a sink when its residual norm exceeds this many times the median. Ordinary norms spread by less than 2 ×, sinks start near 20 ×. */
-export const SINK_FACTOR = 10;
+const SINK_FACTOR = 10;
 
 // Plain prose about many things, long enough that a handful of sinks in it do not move the median.
 const CALIBRATION_TEXT = `The river rises in the hills north of the town and reaches the sea after a hundred and forty kilometres. Most people here
@@ -24,13 +24,16 @@ const thresholds = new WeakMap<LanguageModel, Promise<number>>();
 export function sinkThreshold(model: LanguageModel): Promise<number> {
   let threshold = thresholds.get(model);
   if (threshold === undefined) {
-    threshold = model.residual(model.tokenizer.encode(CALIBRATION_TEXT)).then((residual) => {
-      const norms = rowNorms(residual).sort();
-      return SINK_FACTOR * norms[norms.length >> 1]!;
-    });
+    threshold = model.residual(model.tokenizer.encode(CALIBRATION_TEXT)).then(thresholdOf);
     thresholds.set(model, threshold);
   }
   return threshold;
+}
+
+/** The threshold that a residual [tokens, dIn] sets: ten times the median norm of its rows. */
+export function thresholdOf(residual: Matrix): number {
+  const norms = rowNorms(residual).sort();
+  return SINK_FACTOR * norms[norms.length >> 1]!;
 }
 
 /** The rows of `residual` that are not sinks, in order. A row with a NaN counts as ordinary, so that it is found and refused later. */

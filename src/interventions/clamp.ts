@@ -1,10 +1,10 @@
 /** @file Holds features at chosen values while the model runs. Templeton et al. 2024, "Influence on behavior". */
-import { ordinaryRows, SINK_FACTOR } from "../activations/sinks.ts";
+import { ordinaryRows, thresholdOf } from "../activations/sinks.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Intervention } from "../model/intervention.ts";
 import { dot } from "../sae/architectures/architecture.ts";
 import type { SparseAutoencoder } from "../sae/autoencoder.ts";
-import { row, rowNorms, takeRows } from "../tensor/matrix.ts";
+import { row, takeRows } from "../tensor/matrix.ts";
 import { activation } from "../tensor/sparse-features.ts";
 
 /**
@@ -39,7 +39,7 @@ export function clamp(sae: SparseAutoencoder, targets: Readonly<Record<number, C
           `this autoencoder reads residuals of width ${sae.dIn}; the model's are ${residual.cols} wide. Was it trained on another model?`,
         );
       // An autoencoder from elsewhere does not say what a sink is: the first call, which holds the prompt, decides.
-      sinkThreshold ??= SINK_FACTOR * median(rowNorms(residual));
+      sinkThreshold ??= thresholdOf(residual);
       const rows = ordinaryRows(residual, sinkThreshold);
       const x = takeRows(residual, rows);
       // A feature whose pre-activation is nowhere positive is active nowhere: most tokens of an answer need no more than that.
@@ -75,8 +75,4 @@ function constant(value: number, feature: number): () => number {
 
 function addScaled(x: Float32Array, scale: number, direction: Float32Array): void {
   for (let c = 0; c < x.length; c++) x[c]! += scale * direction[c]!;
-}
-
-function median(values: Float32Array): number {
-  return values.sort()[values.length >> 1]!;
 }
