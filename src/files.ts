@@ -1,6 +1,6 @@
 /** @file Where files go and how they are written: whole or not at all. */
 import { randomBytes } from "node:crypto";
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat, statfs } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { DiskError } from "./errors.ts";
@@ -39,6 +39,22 @@ export function asDiskError(error: unknown, path: string): unknown {
   return new DiskError(`cannot write ${path}: ${reason}. Free some space or choose another folder; nothing half-written was left.`, {
     cause: error,
   });
+}
+
+/** Checks that `bytes` more fit on the disk that holds `folder`, before any of them is written. @throws DiskError that names `what` */
+export async function checkFreeSpace(folder: string, bytes: number, what: string): Promise<void> {
+  const disk = await statfs(folder).catch(() => undefined); // Where the system cannot tell, writing finds out.
+  // Some network file systems report no blocks at all.
+  if (disk === undefined || disk.blocks === 0) return;
+  const free = disk.bavail * disk.bsize;
+  if (free < bytes)
+    throw new DiskError(
+      `${what} needs ${gigabytes(bytes)} on the disk of ${folder}, which has ${gigabytes(free)} free. Free some space or choose another folder; nothing was written.`,
+    );
+}
+
+function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(bytes < 1e10 ? 2 : 0)} GB`;
 }
 
 /** `path` with a suffix that no other writer uses. Left-overs of killed writers are recognised by it. */

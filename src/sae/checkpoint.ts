@@ -3,7 +3,8 @@ import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { InputStatistics, StreamPosition } from "../activations/stream.ts";
 import { FormatError } from "../errors.ts";
-import { removeLeftovers, writeFolderWhole, writeTextWhole } from "../files.ts";
+import { checkFreeSpace, removeLeftovers, writeFolderWhole, writeTextWhole } from "../files.ts";
+import { encodeBfloat16 } from "../tensor/float16.ts";
 import { openSafetensors, type TensorSource, writeSafetensors } from "../tensor/safetensors.ts";
 import { type Engine, STATE_TENSORS, type StateTensor } from "./kernels/engine.ts";
 
@@ -18,14 +19,17 @@ export interface TrainingState {
 }
 
 const NAME = /^checkpoint-(\d{9})$/;
+// 16 MiB of f32: what of the weights is in memory a second time while they are written or read.
 const NUMBERS_PER_CHUNK = 1 << 22;
+const JSON_BYTES = 1 << 20; // headers and state.json, with room to spare
 
-/** Writes a checkpoint of all `engines` into the run's folder, then removes older ones. Killed at any moment, a complete one remains. @throws DiskError */
+/** Writes a checkpoint of all `engines` into the run's folder, then removes older ones. Killed at any moment, or out of disk, a complete one remains. @throws DiskError */
 export async function writeCheckpoint(run: string, state: TrainingState, engines: ReadonlyMap<string, Engine>): Promise<void> {
   const name = `checkpoint-${String(state.step).padStart(9, "0")}`;
+  await checkFreeSpace(run, checkpointBytes(engines), "a checkpoint");
   await writeFolderWhole(join(run, name), async (folder) => {
     for (const [member, engine] of engines) {
-      const tensors = Object.fromEntries(STATE_TENSORS.map((tensor) => [tensor, streamed(engine, tensor)]));
+      const tensors = Object.fromEntries(stateTensors(engine).map((tensor) => [tensor, streamed(engine, tensor)]));
       await writeSafetensors(join(folder, `${member}.safetensors`), tensors);
     }
     const { mean, scale } = state.statistics;
@@ -34,19 +38,46 @@ export async function writeCheckpoint(run: string, state: TrainingState, engines
   for (const other of await checkpoints(run)) if (other !== name) await rm(join(run, other), { recursive: true, force: true });
 }
 
-function streamed(engine: Engine, tensor: StateTensor): TensorSource {
-  const size = engine.size(tensor);
-  function* chunks() {
-    for (let start = 0; start < size; start += NUMBERS_PER_CHUNK)
-      yield engine.read(tensor, start, Math.min(NUMBERS_PER_CHUNK, size - start));
-  }
-  return { dtype: "F32", shape: [size], chunks: chunks() };
+/** What an engine's checkpoint holds: tensors that its architecture does not have are empty, and left out. */
+function stateTensors(engine: Engine): StateTensor[] {
+  return STATE_TENSORS.filter((tensor) => engine.size(tensor) > 0);
 }
 
-/** Loads the newest checkpoint into `engines`; undefined when the run has none. @throws FormatError when it does not fit the engines */
+/** Only the moments of the weights are ever kept in 16 bits. */
+function dtype(engine: Engine, tensor: StateTensor): "F32" | "BF16" {
+  return engine.moments === "bf16" && /^[mv]\.w/.test(tensor) ? "BF16" : "F32";
+}
+
+function checkpointBytes(engines: ReadonlyMap<string, Engine>): number {
+  let bytes = JSON_BYTES;
+  for (const engine of engines.values())
+    for (const tensor of stateTensors(engine)) bytes += engine.size(tensor) * (dtype(engine, tensor) === "BF16" ? 2 : 4);
+  return bytes;
+}
+
+function streamed(engine: Engine, tensor: StateTensor): TensorSource {
+  const size = engine.size(tensor);
+  const type = dtype(engine, tensor);
+  function* chunks() {
+    for (let start = 0; start < size; start += NUMBERS_PER_CHUNK) {
+      const numbers = engine.read(tensor, start, Math.min(NUMBERS_PER_CHUNK, size - start));
+      yield type === "BF16" ? encodeBfloat16(numbers) : numbers;
+    }
+  }
+  return { dtype: type, shape: [size], chunks: chunks() };
+}
+
+/**
+ * Loads the newest checkpoint into `engines`; undefined when the run has none.
+ * @throws FormatError when it does not fit the engines; DiskError when the run's disk has no room for the checkpoints to come
+ */
 export async function readCheckpoint(run: string, engines: ReadonlyMap<string, Engine>): Promise<TrainingState | undefined> {
   await removeLeftovers(run);
   const name = (await checkpoints(run)).at(-1);
+  // While one is written, the one before is still there.
+  const bytes = checkpointBytes(engines);
+  if (name === undefined) await checkFreeSpace(run, 2 * bytes, "a run with its last two checkpoints");
+  else await checkFreeSpace(run, bytes, "the next checkpoint");
   if (name === undefined) return undefined;
   const folder = join(run, name);
   for (const [member, engine] of engines) await load(join(folder, `${member}.safetensors`), engine);
@@ -63,7 +94,7 @@ export async function readCheckpoint(run: string, engines: ReadonlyMap<string, E
 async function load(path: string, engine: Engine): Promise<void> {
   const file = await openSafetensors(path);
   try {
-    for (const tensor of STATE_TENSORS) {
+    for (const tensor of stateTensors(engine)) {
       const size = engine.size(tensor);
       file.expectShape(tensor, [size]);
       for (let start = 0; start < size; start += NUMBERS_PER_CHUNK) {

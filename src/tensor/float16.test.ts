@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { decodeBfloat16, fromHalf, toHalf } from "./float16.ts";
+import { decodeBfloat16, encodeBfloat16, fromHalf, toHalf } from "./float16.ts";
 
 test("every half-precision number survives the way to f32 and back", () => {
   for (let h = 0; h < 65_536; h++) {
@@ -23,4 +23,13 @@ test("rounds to nearest, ties to even, and overflows to infinity", () => {
 
 test("bfloat16 is the upper half of f32", () => {
   expect([...decodeBfloat16(Uint16Array.of(0x3f80, 0xc049, 0x0000))]).toEqual([1, -3.140625, 0]);
+});
+
+test("every bfloat16 survives the way to f32 and back; what lies between rounds to nearest, ties to even", () => {
+  const all = Uint16Array.from({ length: 65_536 }, (_, h) => h);
+  const numbers = all.filter((h) => !Number.isNaN(decodeBfloat16(Uint16Array.of(h))[0]!));
+  expect(encodeBfloat16(decodeBfloat16(numbers))).toEqual(numbers);
+  // Between 1 (0x3f80) and 1 + 2^-7 (0x3f81).
+  expect([...encodeBfloat16(Float32Array.of(1 + 2 ** -8, 1 + 2 ** -8 + 2 ** -20, 1 + 3 * 2 ** -8))]).toEqual([0x3f80, 0x3f81, 0x3f82]);
+  expect(decodeBfloat16(encodeBfloat16(new Float32Array(Uint32Array.of(0x7f800001).buffer)))[0]).toBeNaN();
 });

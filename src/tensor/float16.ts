@@ -51,3 +51,15 @@ export function decodeBfloat16(source: Uint16Array): Float32Array {
   for (let i = 0; i < source.length; i++) target[i] = source[i]! << 16;
   return new Float32Array(target.buffer);
 }
+
+/** Encodes f32 numbers as bfloat16, rounded to nearest, ties to even; numbers that bfloat16 holds stay what they are. @param source [n] @returns [n] */
+export function encodeBfloat16(source: Float32Array): Uint16Array {
+  const target = new Uint16Array(source.length);
+  const words = new Uint32Array(source.buffer, source.byteOffset, source.length);
+  for (let i = 0; i < words.length; i++) {
+    const u = words[i]!;
+    // A NaN whose payload lies in the lower half must not round to infinity.
+    target[i] = (u & 0x7fffffff) > 0x7f800000 ? (u >>> 16) | 0x40 : (u + 0x7fff + ((u >>> 16) & 1)) >>> 16;
+  }
+  return target;
+}

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { MonoscopeError } from "../errors.ts";
-import { encodeHalf } from "./float16.ts";
+import { encodeBfloat16, encodeHalf } from "./float16.ts";
 import { f32Tensor, openSafetensors, writeSafetensors } from "./safetensors.ts";
 
 let folder: string;
@@ -29,6 +29,7 @@ test("what is written comes back, in whole and in part", async () => {
     path,
     {
       w: f32Tensor([2, 3], w),
+      brain: { dtype: "BF16", shape: [2, 2], chunks: [encodeBfloat16(Float32Array.of(3, -1e-30, 2 ** 127, 0))] },
       half: { dtype: "F16", shape: [2], chunks: [encodeHalf(Float32Array.of(0.5)), encodeHalf(Float32Array.of(-8))] },
       empty: f32Tensor([0, 7], new Float32Array(0)),
     },
@@ -39,8 +40,11 @@ test("what is written comes back, in whole and in part", async () => {
   expect(await file.read("w")).toEqual(w);
   expect(await file.read("w", 2, 3)).toEqual(w.slice(2, 5));
   expect([...(await file.read("half"))]).toEqual([0.5, -8]);
+  expect(file.info("brain").bytes).toBe(8);
+  // 1e-30 has no exact bfloat16; the nearest has the significand 1.265625 of 7 bits: 1e-30 = 1.2676… · 2^-100.
+  expect([...(await file.read("brain"))]).toEqual([3, -1.265625 * 2 ** -100, 2 ** 127, 0]);
   expect((await file.read("empty")).length).toBe(0);
-  await expect(file.read("v")).rejects.toThrow('has no tensor "v"; it has w, half, empty');
+  await expect(file.read("v")).rejects.toThrow('has no tensor "v"; it has w, brain, half, empty');
   await expect(file.read("w", 4, 3)).rejects.toThrow("out of its 6");
   expect(() => file.expectShape("w", [3, 2])).toThrow("expected w [3, 2], found [2, 3]");
   await file.close();
