@@ -2,18 +2,32 @@
 import { ArgumentError, ShapeError } from "../../errors.ts";
 import type { Matrix } from "../../tensor/matrix.ts";
 import type { SparseFeatures } from "../../tensor/sparse-features.ts";
-import type { EngineOptions, Parameter, StateTensor, StepOptions } from "./engine.ts";
+import type { EngineOptions, Moments, Parameter, StateTensor, StepOptions } from "./engine.ts";
 
 const MAX_FEATURES = 2 ** 32 - 1; // features are numbered in 32 bits
 const MAX_WIDTH = 1 << 20; // the widest residual streams have about 20,000 numbers
 const MAX_THREADS = 1024;
+const MOMENTS: readonly Moments[] = ["f32", "bf16"];
 
 /** @throws ArgumentError */
-export function checkOptions({ dIn, dSae, activation, threads }: EngineOptions): void {
+export function checkOptions({ dIn, dSae, activation, threads, moments = "f32" }: EngineOptions): void {
   checkInteger("dIn", dIn, MAX_WIDTH);
   checkInteger("the number of features", dSae, MAX_FEATURES);
   checkInteger("the number of threads", threads, MAX_THREADS);
-  if (activation.kind === "topk") checkInteger("k", activation.k, MAX_FEATURES);
+  if (!MOMENTS.includes(moments)) throw new ArgumentError(`moments must be ${MOMENTS.join(" or ")}, found "${moments}"`);
+  switch (activation.kind) {
+    case "topk":
+    case "batchtopk":
+      checkInteger("k", activation.k, MAX_FEATURES);
+      if (activation.k > dSae) throw new ArgumentError(`k is ${activation.k}, more than the number of features, ${dSae}`);
+      break;
+    case "relu":
+    case "jumprelu":
+      break;
+    default:
+      activation satisfies never;
+      throw new ArgumentError(`unknown activation "${(activation as { kind: unknown }).kind}"`);
+  }
 }
 
 /** @throws ShapeError unless `x` is [n, dIn]. */
@@ -41,7 +55,7 @@ export function checkFeatures({ indptr, indices, values, rows, cols }: SparseFea
 }
 
 /** @throws ArgumentError, ShapeError when the batch is empty. */
-export function checkStep(x: Matrix, options: StepOptions): void {
+export function checkStep(x: Matrix, options: StepOptions, { activation, dSae }: Pick<EngineOptions, "activation" | "dSae">): void {
   if (x.rows === 0) throw new ShapeError("a training step needs at least one token, found 0");
   checkInteger("step", options.step, Number.MAX_SAFE_INTEGER);
   checkNumber("learningRate", options.learningRate, options.learningRate >= 0, "≥ 0");
@@ -49,6 +63,17 @@ export function checkStep(x: Matrix, options: StepOptions): void {
   checkNumber("beta2", options.beta2, options.beta2 >= 0 && options.beta2 < 1, "in [0, 1)");
   checkNumber("epsilon", options.epsilon, options.epsilon > 0, "> 0");
   checkNumber("l1", options.l1, options.l1 >= 0, "≥ 0");
+  checkNumber("l0", options.l0, options.l0 >= 0, "≥ 0");
+  if (activation.kind === "jumprelu") checkNumber("bandwidth", options.bandwidth, options.bandwidth > 0, "> 0");
+  if (activation.kind === "batchtopk")
+    checkNumber("thresholdRate", options.thresholdRate, options.thresholdRate >= 0 && options.thresholdRate <= 1, "from 0 to 1");
+  for (const [g, width] of options.prefixes.entries()) {
+    const least = g === 0 ? 1 : options.prefixes[g - 1]! + 1;
+    if (!Number.isInteger(width) || width < least || width >= dSae)
+      throw new ArgumentError(
+        `prefixes must be ascending whole numbers from 1 to below the ${dSae} features, found ${options.prefixes.join(", ")}`,
+      );
+  }
   checkNumber("auxCoefficient", options.auxCoefficient, options.auxCoefficient >= 0, "≥ 0");
   if (!(options.maxGradientNorm > 0)) throw new ArgumentError(`maxGradientNorm must be > 0, found ${options.maxGradientNorm}`);
   if (!(options.deadAfter >= 0)) throw new ArgumentError(`deadAfter must be ≥ 0, found ${options.deadAfter}`);
@@ -65,7 +90,7 @@ function checkNumber(name: string, value: number, fits: boolean, range: string):
 }
 
 /** Length of a state tensor. */
-export function stateSize(tensor: StateTensor, { dIn, dSae }: Pick<EngineOptions, "dIn" | "dSae">): number {
+export function stateSize(tensor: StateTensor, { dIn, dSae, activation }: Pick<EngineOptions, "dIn" | "dSae" | "activation">): number {
   const name = tensor.replace(/^[mv]\./, "") as Parameter | "tokensSinceFired";
   switch (name) {
     case "wEnc":
@@ -76,6 +101,9 @@ export function stateSize(tensor: StateTensor, { dIn, dSae }: Pick<EngineOptions
     case "bEnc":
     case "tokensSinceFired":
       return dSae;
+    case "threshold":
+      if (activation.kind === "jumprelu") return dSae;
+      return activation.kind === "batchtopk" && tensor === "threshold" ? 1 : 0;
     default:
       throw new ArgumentError(`no state tensor has the name ${name satisfies never}`);
   }

@@ -6,7 +6,16 @@ import { ArgumentError, NonFiniteError, ShapeError } from "../../errors.ts";
 import { normal, seededRandom } from "../../random.ts";
 import { type Matrix, matrix, row, rowNorms } from "../../tensor/matrix.ts";
 import type { SparseFeatures } from "../../tensor/sparse-features.ts";
-import { type Engine, type EngineOptions, STATE_TENSORS, type StateTensor, type StepOptions, type StepStatistics } from "./engine.ts";
+import {
+  type Activation,
+  type Engine,
+  type EngineOptions,
+  type Moments,
+  STATE_TENSORS,
+  type StateTensor,
+  type StepOptions,
+  type StepStatistics,
+} from "./engine.ts";
 import { type Backend, createEngine } from "./index.ts";
 import { nativePaths } from "./native.ts";
 
@@ -18,6 +27,10 @@ const plainStep: StepOptions = {
   epsilon: 1e-8,
   maxGradientNorm: Number.POSITIVE_INFINITY,
   l1: 0,
+  l0: 0,
+  bandwidth: 1,
+  thresholdRate: 0,
+  prefixes: [],
   unitDecoder: false,
   deadAfter: 1000,
   auxCoefficient: 0,
@@ -26,17 +39,51 @@ const plainStep: StepOptions = {
 
 const backends: Backend[] = [...nativePaths(), "reference"];
 
+interface Case {
+  readonly name: string;
+  readonly kind: Pick<EngineOptions, "activation" | "moments" | "applyBDecToInput">;
+  readonly loss: Partial<StepOptions>;
+}
+
+/** Every architecture, as the kernels see it. */
+const architectures: Case[] = [
+  { name: "TopK", kind: { activation: { kind: "topk", k: 3 }, applyBDecToInput: true }, loss: {} },
+  { name: "TopK, input not shifted", kind: { activation: { kind: "topk", k: 3 }, applyBDecToInput: false }, loss: {} },
+  { name: "TopK, moments in 16 bits", kind: { activation: { kind: "topk", k: 3 }, applyBDecToInput: true, moments: "bf16" }, loss: {} },
+  { name: "ReLU with L1", kind: { activation: { kind: "relu" }, applyBDecToInput: true }, loss: { l1: 0.7 } },
+  { name: "BatchTopK", kind: { activation: { kind: "batchtopk", k: 3 }, applyBDecToInput: true }, loss: { thresholdRate: 0.1 } },
+  { name: "JumpReLU", kind: { activation: { kind: "jumprelu" }, applyBDecToInput: true }, loss: { l0: 0.5, bandwidth: 0.75 } },
+  {
+    name: "Matryoshka BatchTopK",
+    kind: { activation: { kind: "batchtopk", k: 3 }, applyBDecToInput: true },
+    loss: { thresholdRate: 0.1, prefixes: [2, 5] },
+  },
+];
+
+type Ability = Activation["kind"] | "prefixes" | "bf16";
+
+/** What the native kernels can do so far. */
+const NATIVE: Ability[] = ["topk", "relu"];
+
+const runsOn = (backend: Backend, ...needs: Ability[]) => backend === "reference" || needs.every((need) => NATIVE.includes(need));
+
+const casesOf = (backend: Backend) =>
+  architectures.filter(({ kind: { activation, moments }, loss: { prefixes = [] } }) =>
+    runsOn(backend, activation.kind, ...(prefixes.length > 0 ? ["prefixes" as const] : []), ...(moments === "bf16" ? [moments] : [])),
+  );
+
 /** Random numbers on a grid of eighths: sums of their products are exact in f32, so that every kernel sees the same pre-activations, ties among them. */
 function grid(length: number, random: () => number): Float32Array {
   return Float32Array.from({ length }, () => Math.round(normal(random) * 4) / 8);
 }
 
-/** Fills the whole state as if after some training: parameters on the grid, positive second moments, every third feature long silent. */
+/** Fills the whole state as if after some training: parameters on the grid, no threshold below 0, positive second moments, every third feature long silent. */
 function randomise(engine: Engine, seed: number): Engine {
   const random = seededRandom(seed);
   for (const tensor of STATE_TENSORS) {
     const values = grid(engine.size(tensor), random);
     if (tensor.startsWith("m.")) for (let i = 0; i < values.length; i++) values[i]! *= 0.1;
+    if (tensor === "threshold") for (let i = 0; i < values.length; i++) values[i] = Math.abs(values[i]!);
     if (tensor.startsWith("v.")) for (let i = 0; i < values.length; i++) values[i] = 0.01 + values[i]! ** 2;
     if (tensor === "tokensSinceFired") for (let i = 0; i < values.length; i++) values[i] = i % 3 === 1 ? 2000 + i : i;
     engine.write(tensor, values);
@@ -67,15 +114,26 @@ function relative(
   return difference === 0 ? 0 : Math.sqrt(difference / scale);
 }
 
+/** What a step says, without how long it took. */
+function measures({ seconds, ...measured }: StepStatistics): Record<string, number> {
+  return measured;
+}
+
 /** Takes one step on each side and compares: statistics, movement of the parameters, moments. */
 async function expectSameStep(engine: Engine, oracle: Engine, x: Matrix, options: StepOptions): Promise<void> {
   const before = state(oracle);
-  const found = await engine.step(x, options);
-  const expected = await oracle.step(x, options);
-  for (const key of Object.keys(expected) as (keyof StepStatistics)[])
-    expect(Math.abs(found[key] - expected[key]), key).toBeLessThanOrEqual(1e-5 * Math.abs(expected[key]) + 1e-12);
+  const found = measures(await engine.step(x, options));
+  for (const [key, expected] of Object.entries(measures(await oracle.step(x, options))))
+    expect(Math.abs(found[key]! - expected), key).toBeLessThanOrEqual(1e-5 * Math.abs(expected) + 1e-12);
   const after = state(oracle);
   for (const tensor of STATE_TENSORS) {
+    const values = engine.read(tensor);
+    // Moments in 16 bits: rounding may tip over where the f32 before it differ in their last bit, which is rare, and costs one of 2^7 steps.
+    if (engine.moments === "bf16" && /^[mv]\.w/.test(tensor)) {
+      expect(values.filter((value, i) => value !== after[tensor][i]).length, tensor).toBeLessThanOrEqual(2 + values.length / 100);
+      expect(relative(values, after[tensor], after[tensor]), tensor).toBeLessThan(2 ** -7);
+      continue;
+    }
     // What the f32 of the result itself rounds away is no error of the arithmetic.
     const rounding = relative(
       after[tensor],
@@ -83,7 +141,7 @@ async function expectSameStep(engine: Engine, oracle: Engine, x: Matrix, options
       after[tensor],
       before[tensor],
     );
-    expect(relative(engine.read(tensor), after[tensor], after[tensor], before[tensor]), tensor).toBeLessThan(1e-5 + rounding);
+    expect(relative(values, after[tensor], after[tensor], before[tensor]), tensor).toBeLessThan(1e-5 + rounding);
   }
 }
 
@@ -91,12 +149,19 @@ describe.each(backends)("the %s kernels", (backend) => {
   const create = (options: Partial<EngineOptions>) =>
     createEngine({ dIn: 3, dSae: 4, activation: { kind: "topk", k: 2 }, applyBDecToInput: true, threads: 2, ...options }, { backend });
 
-  it("computes a small example as by hand", async () => {
-    const engine = create({ dIn: 2, dSae: 3 });
+  /** z = (2, 1.5, 1) for x = (3, 2), and (−1, −1.5, 7) for x = (0, −1). */
+  const example = (activation: Activation) => {
+    const engine = create({ dIn: 2, dSae: 3, activation });
     engine.write("wEnc", Float32Array.of(1, 0, 0, 1, -1, -1));
     engine.write("bEnc", Float32Array.of(0, 0.5, 4));
     engine.write("wDec", Float32Array.of(1, 0, 0, 2, 1, 1));
     engine.write("bDec", Float32Array.of(1, 1));
+    return engine;
+  };
+  const looking = { ...plainStep, beta1: 0, learningRate: 0 }; // changes no parameter, and leaves the gradient in the first moments
+
+  it("computes a small example as by hand", async () => {
+    const engine = example({ kind: "topk", k: 2 });
     // x − b_dec = (2, 1): z = (2, 1.5, 1), of which two are kept. Then (−1, −2): z = (−1, −1.5, 7), of which one is > 0.
     const features = await engine.encode(matrix(2, 2, Float32Array.of(3, 2, 0, -1)));
     expect(features).toEqual({
@@ -110,7 +175,7 @@ describe.each(backends)("the %s kernels", (backend) => {
     expect((await engine.decode(features)).data).toEqual(Float32Array.of(3, 4, 8, 8));
 
     // One token, x = (3, 2): e = x̂ − x = (0, 2), so ‖e‖² = 4. ∂L/∂f = 2 e · W_dec = (0, 8), which is ∂L/∂b_enc.
-    const statistics = await engine.step(matrix(1, 2, Float32Array.of(3, 2)), { ...plainStep, beta1: 0, learningRate: 0 });
+    const statistics = await engine.step(matrix(1, 2, Float32Array.of(3, 2)), looking);
     expect(engine.read("m.bEnc")).toEqual(Float32Array.of(0, 8, 0));
     expect(engine.read("m.wEnc")).toEqual(Float32Array.of(0, 0, 16, 8, 0, 0)); // ∂L/∂f (x − b_dec)
     expect(engine.read("m.wDec")).toEqual(Float32Array.of(0, 8, 0, 6, 0, 0)); // f 2 e
@@ -120,36 +185,107 @@ describe.each(backends)("the %s kernels", (backend) => {
     expect(engine.read("tokensSinceFired")).toEqual(Float32Array.of(0, 0, 1));
   });
 
-  const golden = JSON.parse(readFileSync(new URL("fixtures/steps.json", import.meta.url), "utf8")) as {
-    name: string;
-    dIn: number;
-    dSae: number;
-    k: number | null;
-    applyBDecToInput: boolean;
-    options: StepOptions;
-    before: Partial<Record<StateTensor, number[]>>;
-    steps: { x: number[]; statistics: StepStatistics }[];
-    after: Record<StateTensor, number[]>;
-  }[];
+  it.runIf(runsOn(backend, "batchtopk"))("keep the largest of a batch, and learn where to cut", async () => {
+    const engine = example({ kind: "batchtopk", k: 1 });
+    const x = matrix(2, 2, Float32Array.of(3, 2, 0, -1));
+    expect((await engine.encode(x)).values).toEqual(Float32Array.of(2, 1.5, 1, 7)); // above the threshold, 0
+    // Of the batch 7 and 2 are kept, both tokens' shares in one; then half the way from 0 to 2.
+    expect((await engine.step(x, { ...looking, thresholdRate: 0.5 })).l0).toBe(1);
+    expect(engine.read("tokensSinceFired")).toEqual(Float32Array.of(0, 2, 0));
+    expect(engine.read("threshold")).toEqual(Float32Array.of(1));
+    expect((await engine.encode(x)).values).toEqual(Float32Array.of(2, 1.5, 7));
 
-  it.each(golden)("follow PyTorch: $name", async ({ dIn, dSae, k, applyBDecToInput, options, before, steps, after }) => {
-    const engine = create({ dIn, dSae, applyBDecToInput, activation: k === null ? { kind: "relu" } : { kind: "topk", k } });
-    for (const tensor of STATE_TENSORS) if (before[tensor]) engine.write(tensor, Float32Array.from(before[tensor]));
-    for (const [i, { x, statistics }] of steps.entries()) {
-      const found = await engine.step(matrix(x.length / dIn, dIn, Float32Array.from(x)), { ...options, step: i + 1 });
-      for (const key of Object.keys(statistics) as (keyof StepStatistics)[])
-        expect(Math.abs(found[key] - statistics[key]), key).toBeLessThanOrEqual(1e-5 * statistics[key]);
-    }
-    for (const tensor of STATE_TENSORS) expect(relative(engine.read(tensor), after[tensor], after[tensor]), tensor).toBeLessThan(1e-6);
+    // Three equal activations, two to keep: those of the first token. e = −x, and ∂L/∂W_dec[i] = Σ f e.
+    const ties = create({ dIn: 2, dSae: 2, activation: { kind: "batchtopk", k: 1 } });
+    ties.write("wEnc", Float32Array.of(1, 0, 0, 1));
+    await ties.step(matrix(2, 2, Float32Array.of(1, 1, 1, 0)), looking);
+    expect(ties.read("m.wDec")).toEqual(Float32Array.of(-1, -1, -1, -1));
   });
 
-  it.each([
-    ["TopK", { kind: "topk", k: 3 }, 0, true],
-    ["TopK, input not shifted", { kind: "topk", k: 3 }, 0, false],
-    ["ReLU with L1", { kind: "relu" }, 0.7, true],
-  ] as const)("take the gradient that finite differences give: %s", async (_, activation, l1, applyBDecToInput) => {
+  it.runIf(runsOn(backend, "jumprelu"))("move thresholds by what is near them", async () => {
+    const engine = example({ kind: "jumprelu" });
+    engine.write("threshold", Float32Array.of(1, 1.5, 0.5));
+    const x = matrix(1, 2, Float32Array.of(3, 2));
+    // z = (2, 1.5, 1): the second is at its threshold, not above it.
+    expect(await engine.encode(x)).toMatchObject({ indices: Uint32Array.of(0, 2), values: Float32Array.of(2, 1) });
+    // x̂ = (1, 1) + 2 (1, 0) + (1, 1), e = (1, 0), ∂L/∂f = 2 e · W_dec = (2, 0, 2). The band |z − θ| < 1 holds the second and the third feature.
+    expect(await engine.step(x, { ...looking, l0: 0.5, bandwidth: 2 })).toMatchObject({ reconstruction: 1, sparsity: 0.5 * 2, l0: 2 });
+    expect(engine.read("m.bEnc")).toEqual(Float32Array.of(2, 0, 2));
+    expect(engine.read("m.threshold")).toEqual(Float32Array.of(0, -(1.5 * 0 + 0.5) / 2, -(0.5 * 2 + 0.5) / 2));
+    // Thresholds never fall below 0: this one would, by a step of 0.01 in Adam's direction.
+    engine.write("m.threshold", Float32Array.of(1, 1, 1));
+    engine.write("threshold", Float32Array.of(0.005, 10, 10));
+    await engine.step(x, plainStep);
+    expect(engine.read("threshold", 0, 1)).toEqual(Float32Array.of(0));
+  });
+
+  it.runIf(runsOn(backend, "prefixes"))("let prefixes rebuild on their own", async () => {
+    const engine = example({ kind: "topk", k: 2 });
+    const statistics = await engine.step(matrix(1, 2, Float32Array.of(3, 2)), { ...looking, prefixes: [1] });
+    // f = (2, 1.5, 0). The whole misses x by (0, 2), the first feature alone by (0, −1): the gradient sees (0, 1) there and (0, 2) behind it.
+    expect(statistics).toMatchObject({ reconstruction: 4, nested: 1, l0: 2 });
+    expect(engine.read("m.wDec")).toEqual(Float32Array.of(0, 2 * 2 * 1, 0, 1.5 * 2 * 2, 0, 0));
+    expect(engine.read("m.bEnc")).toEqual(Float32Array.of(0, 2 * 2 * 2, 0));
+    expect(engine.read("m.bDec")).toEqual(Float32Array.of(0, 2 * 1 - 8));
+  });
+
+  it.runIf(runsOn(backend, "bf16"))("round moments to 16 bits without bias", async () => {
+    const options = { dIn: 50, dSae: 80, activation: { kind: "topk", k: 20 } } as const;
+    const [full, half] = [create(options), create({ ...options, moments: "bf16" })];
+    const x = batch(60, 50, 4);
+    for (const engine of [full, half]) await randomise(engine, 4).step(x, { ...plainStep, beta1: 0, beta2: 0 });
+    // The step itself takes the moments as they were before rounding.
+    expect(half.read("wEnc")).toEqual(full.read("wEnc"));
+    for (const tensor of ["m.wEnc", "v.wEnc", "m.wDec", "v.wDec"] as const) {
+      const [exact, rounded] = [full.read(tensor), half.read(tensor)];
+      const bits = new Uint32Array(rounded.buffer, rounded.byteOffset, rounded.length);
+      expect(bits.filter((word) => (word & 0xffff) !== 0).length, tensor).toBe(0);
+      // Errors in units of the distance between the two neighbours, 2^(exponent − 7): each below 1, on average 0.
+      const errors = Array.from(exact, (value, i) =>
+        value === 0 ? 0 : (rounded[i]! - value) / 2 ** (Math.floor(Math.log2(Math.abs(value))) - 7),
+      );
+      expect(Math.max(...errors.map(Math.abs)), tensor).toBeLessThan(1);
+      const signed = errors.reduce((sum, error, i) => sum + error * Math.sign(exact[i]!), 0);
+      expect(Math.abs(signed), tensor).toBeLessThan(4 * Math.sqrt(errors.reduce((sum, error) => sum + error ** 2, 0)));
+    }
+    half.write("v.wDec", Float32Array.of(1 + 2 ** -7, 1 + 2 ** -9)); // what 16 bits hold stays, the rest goes to the nearest
+    expect(half.read("v.wDec", 0, 2)).toEqual(Float32Array.of(1 + 2 ** -7, 1));
+  });
+
+  const golden = ["steps.json", "saelens-steps.json"].flatMap(
+    (file) =>
+      JSON.parse(readFileSync(new URL(`fixtures/${file}`, import.meta.url), "utf8")) as {
+        name: string;
+        dIn: number;
+        dSae: number;
+        activation: Activation;
+        applyBDecToInput: boolean;
+        options: StepOptions;
+        before: Partial<Record<StateTensor, number[]>>;
+        steps: { x: number[]; statistics: Partial<Record<keyof StepStatistics, number>> }[];
+        after: Partial<Record<StateTensor, number[]>>;
+      }[],
+  );
+
+  it.each(
+    golden.filter(({ activation, options }) =>
+      runsOn(backend, activation.kind, ...(options.prefixes.length > 0 ? ["prefixes" as const] : [])),
+    ),
+  )("follow PyTorch: $name", async ({ dIn, dSae, activation, applyBDecToInput, options, before, steps, after }) => {
+    const engine = create({ dIn, dSae, applyBDecToInput, activation });
+    for (const tensor of STATE_TENSORS) if (before[tensor]) engine.write(tensor, Float32Array.from(before[tensor]));
+    for (const [i, { x, statistics }] of steps.entries()) {
+      const found = measures(await engine.step(matrix(x.length / dIn, dIn, Float32Array.from(x)), { ...options, step: i + 1 }));
+      for (const [key, expected] of Object.entries(statistics))
+        expect(Math.abs(found[key]! - expected), key).toBeLessThanOrEqual(1e-5 * expected);
+    }
+    for (const tensor of STATE_TENSORS)
+      if (after[tensor]) expect(relative(engine.read(tensor), after[tensor], after[tensor]), tensor).toBeLessThan(1e-6);
+  });
+
+  it.each(casesOf(backend))("take the gradient that finite differences give: $name", async ({ kind, loss: terms }) => {
     // The loss is taken from the reference, whose f64 allows differences. With β₁ = 0 the first moment is the gradient.
-    const options = { dIn: 5, dSae: 9, activation, applyBDecToInput, threads: 1 };
+    const options = { dIn: 5, dSae: 9, threads: 1, ...kind };
     const random = seededRandom(3);
     const tensors = (["wEnc", "bEnc", "wDec", "bDec"] as const).map((name) => {
       const length = createEngine(options, { backend: "reference" }).size(name);
@@ -169,17 +305,17 @@ describe.each(backends)("the %s kernels", (backend) => {
           reference.read(changed, at, 1).map((w) => w + by),
           at,
         );
-      const { reconstruction, sparsity } = await reference.step(x, { ...plainStep, l1, learningRate: 0 });
-      return reconstruction + sparsity;
+      const { reconstruction, nested, sparsity } = await reference.step(x, { ...plainStep, ...terms, learningRate: 0 });
+      return reconstruction + nested + sparsity;
     };
     const engine = create(options);
     for (const [name, values] of tensors) engine.write(name, values);
-    await engine.step(x, { ...plainStep, l1, beta1: 0 });
+    await engine.step(x, { ...plainStep, ...terms, beta1: 0 });
     const h = 2 ** -12;
     for (const [name, values] of tensors) {
       const differences: number[] = [];
       for (let i = 0; i < values.length; i++) differences.push(((await loss(name, i, h)) - (await loss(name, i, -h))) / (2 * h));
-      expect(relative(engine.read(`m.${name}`), differences, differences), name).toBeLessThan(1e-3);
+      expect(relative(engine.read(`m.${name}`), differences, differences), name).toBeLessThan(kind.moments === "bf16" ? 2 ** -7 : 1e-3);
     }
   });
 
@@ -207,9 +343,9 @@ describe.each(backends)("the %s kernels", (backend) => {
     expect(relative(clipped.read("m.wDec"), quarter, quarter)).toBeLessThan(1e-6);
   });
 
-  it("keep every positive activation when k exceeds the number of features", async () => {
+  it("keep every positive activation when k is the number of features", async () => {
     const relu = randomise(create({ dIn: 4, dSae: 7, activation: { kind: "relu" } }), 5);
-    const topk = randomise(create({ dIn: 4, dSae: 7, activation: { kind: "topk", k: 100 } }), 5);
+    const topk = randomise(create({ dIn: 4, dSae: 7, activation: { kind: "topk", k: 7 } }), 5);
     expect(await topk.encode(batch(40, 4, 5))).toEqual(await relu.encode(batch(40, 4, 5)));
   });
 
@@ -221,16 +357,36 @@ describe.each(backends)("the %s kernels", (backend) => {
     await expect(engine.step(matrix(0, 3), plainStep)).rejects.toThrow(ShapeError);
   });
 
-  it("name the bad number, and leave the state as it was", async () => {
-    const engine = randomise(create({ dIn: 3, dSae: 40 }), 7);
+  it.each(casesOf(backend))("name the bad number, and leave the state as it was: $name", async ({ kind, loss }) => {
+    const engine = randomise(create({ dIn: 3, dSae: 40, ...kind }), 7);
     const before = state(engine);
     const x = batch(9, 3, 7);
     for (const bad of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
       x.data[4 * 3 + 1] = bad;
-      await expect(engine.step(x, plainStep)).rejects.toThrow(new RegExp(`row 4, column 1 is ${bad}`));
+      await expect(engine.step(x, { ...plainStep, ...loss })).rejects.toThrow(new RegExp(`row 4, column 1 is ${bad}`));
       await expect(engine.encode(x)).rejects.toThrow(NonFiniteError);
     }
     expect(state(engine)).toEqual(before);
+  });
+
+  it("refuse options of a step that make no sense", async () => {
+    const x = batch(2, 3, 9);
+    for (const [activation, options, message] of [
+      [{ kind: "relu" }, { l1: -1 }, "l1 must be a finite number ≥ 0, found -1"],
+      [{ kind: "jumprelu" }, { l0: Number.NaN }, "l0 must be a finite number ≥ 0, found NaN"],
+      [{ kind: "jumprelu" }, { bandwidth: 0 }, "bandwidth must be a finite number > 0, found 0"],
+      [{ kind: "batchtopk", k: 2 }, { thresholdRate: 1.5 }, "thresholdRate must be a finite number from 0 to 1, found 1.5"],
+      [
+        { kind: "batchtopk", k: 2 },
+        { prefixes: [1, 1] },
+        "prefixes must be ascending whole numbers from 1 to below the 4 features, found 1, 1",
+      ],
+      [{ kind: "topk", k: 2 }, { prefixes: [0.5] }, "found 0.5"],
+      [{ kind: "topk", k: 2 }, { prefixes: [4] }, "found 4"],
+    ] as const) {
+      if (!runsOn(backend, activation.kind)) continue;
+      await expect(create({ activation }).step(x, { ...plainStep, ...options })).rejects.toThrow(message);
+    }
   });
 
   it("refuse what does not fit", async () => {
@@ -252,6 +408,9 @@ describe.each(backends)("the %s kernels", (backend) => {
     expect(() => engine.read("wEnc", 0, 13)).toThrow(ShapeError);
     expect(() => create({ dSae: 0 })).toThrow("the number of features must be a whole number from 1");
     expect(() => create({ activation: { kind: "topk", k: 0 } })).toThrow(ArgumentError);
+    expect(() => create({ activation: { kind: "topk", k: 5 } })).toThrow("k is 5, more than the number of features, 4");
+    expect(() => create({ activation: { kind: "batchtopk", k: 5 } })).toThrow("k is 5, more than the number of features, 4");
+    expect(() => create({ moments: "f8" as "f32" })).toThrow('moments must be f32 or bf16, found "f8"');
   });
 
   it("read and write parts of a tensor", () => {
@@ -283,18 +442,21 @@ describe.each(nativePaths())("the native %s kernels beside the reference", (back
       Engine,
     ];
 
-  const shapes = fc.record({
-    dIn: fc.integer({ min: 1, max: 70 }),
-    dSae: fc.integer({ min: 1, max: 150 }),
-    rows: fc.integer({ min: 1, max: 60 }),
-    threads: fc.integer({ min: 1, max: 3 }),
-    applyBDecToInput: fc.boolean(),
-    activation: fc.oneof(
-      fc.constant({ kind: "relu" } as const),
-      fc.record({ kind: fc.constant("topk" as const), k: fc.integer({ min: 1, max: 40 }) }),
-    ),
-    seed: fc.nat(),
-  });
+  const shapes = fc
+    .record({
+      dIn: fc.integer({ min: 1, max: 70 }),
+      dSae: fc.integer({ min: 1, max: 150 }),
+      rows: fc.integer({ min: 1, max: 60 }),
+      threads: fc.integer({ min: 1, max: 3 }),
+      applyBDecToInput: fc.boolean(),
+      moments: fc.constantFrom<Moments[]>("f32", ...(runsOn(backend, "bf16") ? ["bf16" as const] : [])),
+      kind: fc.constantFrom<Activation["kind"][]>(
+        ...(["topk", "relu", "batchtopk", "jumprelu"] as const).filter((kind) => runsOn(backend, kind)),
+      ),
+      k: fc.integer({ min: 1, max: 40 }),
+      seed: fc.nat(),
+    })
+    .map(({ kind, k, ...shape }) => ({ ...shape, activation: { kind, k: Math.min(k, shape.dSae) } as Activation }));
 
   it("encode to the same features, ties and all, and decode to the same input", async () => {
     await fc.assert(
@@ -314,6 +476,10 @@ describe.each(nativePaths())("the native %s kernels beside the reference", (back
     const hyper = fc.record({
       step: fc.integer({ min: 1, max: 5000 }),
       l1: fc.constantFrom(0, 0.5, 5),
+      l0: fc.constantFrom(0, 0.5, 5),
+      bandwidth: fc.constantFrom(0.25, 1, 3),
+      thresholdRate: fc.constantFrom(0, 0.01, 1),
+      prefixes: fc.uniqueArray(fc.integer({ min: 1, max: 149 }), { maxLength: runsOn(backend, "prefixes") ? 5 : 0 }),
       unitDecoder: fc.boolean(),
       maxGradientNorm: fc.constantFrom(Number.POSITIVE_INFINITY, 1),
       auxCoefficient: fc.constantFrom(0, 1 / 32, 1),
@@ -322,41 +488,56 @@ describe.each(nativePaths())("the native %s kernels beside the reference", (back
     await fc.assert(
       fc.asyncProperty(shapes, hyper, async ({ rows, seed, ...options }, hyper) => {
         const [engine, oracle] = pair(options, seed);
-        await expectSameStep(engine, oracle, batch(rows, options.dIn, seed), { ...plainStep, ...hyper });
+        const prefixes = hyper.prefixes.filter((width) => width < options.dSae).sort((a, b) => a - b);
+        await expectSameStep(engine, oracle, batch(rows, options.dIn, seed), { ...plainStep, ...hyper, prefixes });
       }),
       { numRuns: 80 },
     );
   });
 
-  it.each([
-    ["TopK", { kind: "topk", k: 32 }],
-    ["ReLU", { kind: "relu" }],
-  ] as const)("take the same step at a size where every path of the kernels is used: %s", async (_, activation) => {
-    // More features than are packed at once, blocks of tokens that end within a tile, dense and sparse rows.
-    const [engine, oracle] = pair({ dIn: 11, dSae: 8300, activation, applyBDecToInput: true, threads: 2 }, 11);
-    const l1 = activation.kind === "relu" ? 5 : 0;
-    await expectSameStep(engine, oracle, batch(130, 11, 11), { ...plainStep, l1, auxCoefficient: 1 / 32, auxK: 16, maxGradientNorm: 1 });
+  it.each(casesOf(backend))("take the same step from random weights, off the grid: $name", async ({ kind, loss }) => {
+    const [engine, oracle] = pair({ dIn: 24, dSae: 100, threads: 2, ...kind }, 17);
+    const random = seededRandom(17);
+    for (const tensor of ["wEnc", "bEnc", "wDec", "bDec"] as const) {
+      const values = Float32Array.from({ length: engine.size(tensor) }, () => normal(random));
+      for (const either of [engine, oracle]) either.write(tensor, values);
+    }
+    const x = matrix(50, 24);
+    for (let i = 0; i < x.data.length; i++) x.data[i] = normal(random);
+    await expectSameStep(engine, oracle, x, { ...plainStep, ...loss, auxCoefficient: 1 / 32, auxK: 12, maxGradientNorm: 1 });
   });
 
-  it("leave the state as it was when the loss overflows", async () => {
-    const [engine] = pair({ dIn: 4, dSae: 30, activation: { kind: "topk", k: 4 }, applyBDecToInput: true, threads: 2 }, 15);
+  it.each(casesOf(backend))("take the same step at a size where every path of the kernels is used: $name", async ({ kind, loss }) => {
+    // More features than are packed at once, blocks of tokens that end within a tile, dense and sparse rows.
+    const [engine, oracle] = pair({ dIn: 11, dSae: 8300, threads: 2, ...kind }, 11);
+    await expectSameStep(engine, oracle, batch(130, 11, 11), {
+      ...plainStep,
+      ...loss,
+      auxCoefficient: 1 / 32,
+      auxK: 16,
+      maxGradientNorm: 1,
+    });
+  });
+
+  it.each(casesOf(backend))("leave the state as it was when the loss overflows: $name", async ({ kind, loss }) => {
+    const [engine] = pair({ dIn: 4, dSae: 30, threads: 2, ...kind }, 15);
     const before = state(engine);
     const x = batch(9, 4, 15);
     x.data[5] = 1e30; // finite, but its square is not
-    await expect(engine.step(x, plainStep)).rejects.toThrow(NonFiniteError);
+    await expect(engine.step(x, { ...plainStep, ...loss })).rejects.toThrow(NonFiniteError);
     expect(state(engine)).toEqual(before);
   });
 
-  it("give the same bytes every time and for every number of threads", async () => {
+  it.each(casesOf(backend))("give the same bytes every time and for every number of threads: $name", async ({ kind, loss }) => {
     const results = [];
     for (const threads of [1, 2, 3, 3]) {
-      const engine = createEngine({ dIn: 33, dSae: 500, activation: { kind: "topk", k: 8 }, applyBDecToInput: true, threads }, { backend });
+      const engine = createEngine({ dIn: 33, dSae: 500, threads, ...kind }, { backend });
       randomise(engine, 12);
       const statistics = [];
-      for (let step = 1; step <= 3; step++)
-        statistics.push(
-          await engine.step(batch(700, 33, step), { ...plainStep, step, unitDecoder: true, auxCoefficient: 1 / 32, auxK: 16 }),
-        );
+      for (let step = 1; step <= 3; step++) {
+        const options = { ...plainStep, ...loss, step, unitDecoder: true, auxCoefficient: 1 / 32, auxK: 16 };
+        statistics.push(measures(await engine.step(batch(700, 33, step), options)));
+      }
       const hash = createHash("sha256");
       for (const tensor of STATE_TENSORS) hash.update(engine.read(tensor));
       results.push({ statistics, state: hash.digest("hex") });
