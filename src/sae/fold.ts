@@ -4,7 +4,8 @@ import type { Engine } from "./kernels/engine.ts";
 
 /**
  * Changes `engine` in place. With scale s, W_enc ← s W_enc, W_dec ← W_dec / s, b_dec ← b_dec / s: activations stay as they were in training, reconstructions are unscaled.
- * With `decoderNorms`, f_i ← f_i ‖W_dec[i]‖ and W_dec[i] ← W_dec[i] / ‖W_dec[i]‖ before that (Templeton et al. 2024, "feature activations").
+ * With `decoderNorms`, f_i ← f_i ‖W_dec[i]‖ and W_dec[i] ← W_dec[i] / ‖W_dec[i]‖ before that (Templeton et al. 2024, "feature activations");
+ * the thresholds of JumpReLU grow with their features' activations.
  */
 export function foldForInference(engine: Engine, scale: number, decoderNorms: boolean): void {
   const { dIn, dSae } = engine;
@@ -13,6 +14,7 @@ export function foldForInference(engine: Engine, scale: number, decoderNorms: bo
     const wEnc = engine.read("wEnc", start * dIn, rows * dIn);
     const wDec = engine.read("wDec", start * dIn, rows * dIn);
     const bEnc = engine.read("bEnc", start, rows);
+    const threshold = engine.activation.kind === "jumprelu" ? engine.read("threshold", start, rows) : new Float32Array();
     for (let i = 0; i < rows; i++) {
       const direction = wDec.subarray(i * dIn, (i + 1) * dIn);
       const norm = decoderNorms ? Math.sqrt(dot(direction, direction)) || 1 : 1;
@@ -21,10 +23,12 @@ export function foldForInference(engine: Engine, scale: number, decoderNorms: bo
         wDec[c]! /= norm * scale;
       }
       bEnc[i]! *= norm;
+      if (i < threshold.length) threshold[i]! *= norm;
     }
     engine.write("wEnc", wEnc, start * dIn);
     engine.write("wDec", wDec, start * dIn);
     engine.write("bEnc", bEnc, start);
+    if (threshold.length > 0) engine.write("threshold", threshold, start);
   }
   engine.write(
     "bDec",

@@ -4,7 +4,7 @@
  */
 import { permutation, type Random } from "../random.ts";
 import { type Matrix, row, takeRows } from "../tensor/matrix.ts";
-import { dot, rescale } from "./architectures/architecture.ts";
+import { type Architecture, dot, rescale } from "./architectures/architecture.ts";
 import type { Engine, StateTensor } from "./kernels/engine.ts";
 
 // Inputs among which new directions are looked for: the paper's appendix takes 819,200, a small share of them is enough to rank by loss.
@@ -14,14 +14,14 @@ const ENCODER_NORM = 0.2;
 
 /**
  * Re-initialises features that were silent for more than `deadAfter` tokens: the decoder row becomes an input direction, drawn with probability proportional to
- * its squared loss, the encoder row the same, shorter, its bias zero about b_dec; Adam's moments are cleared.
+ * its squared loss, the encoder row the same, shorter, its bias zero about b_dec, its threshold where it began; Adam's moments are cleared.
  * @param inputs [n, dIn], scaled as in training. @returns how many were re-initialised
  */
 export async function resampleDead(
   engine: Engine,
   inputs: Matrix,
   deadAfter: number,
-  decoderNorm: number,
+  { initialDecoderNorm, initialThreshold }: Pick<Architecture, "initialDecoderNorm" | "initialThreshold">,
   random: Random,
 ): Promise<number> {
   const { dIn, dSae } = engine;
@@ -33,18 +33,21 @@ export async function resampleDead(
   const weights = cumulativeSquaredLoss(x, again);
   const length = ENCODER_NORM * meanEncoderNorm(engine, silent, deadAfter);
   const bDec = engine.read("bDec");
+  const thresholds = engine.activation.kind === "jumprelu"; // one for each feature
   for (const i of dead) {
     const direction = row(x, pick(weights, random)).map((value, c) => value - bDec[c]!);
-    rescale(direction, decoderNorm);
+    rescale(direction, initialDecoderNorm);
     engine.write("wDec", direction, i * dIn);
     rescale(direction, length);
     engine.write("wEnc", direction, i * dIn);
     engine.write("bEnc", Float32Array.of(engine.applyBDecToInput ? 0 : -dot(direction, bDec)), i);
+    if (thresholds) engine.write("threshold", Float32Array.of(initialThreshold), i);
     for (const moment of ["m", "v"] as const) {
       for (const [name, size] of [
         ["wEnc", dIn],
         ["wDec", dIn],
         ["bEnc", 1],
+        ["threshold", thresholds ? 1 : 0],
       ] as const)
         engine.write(`${moment}.${name}` satisfies StateTensor, new Float32Array(size), i * size);
     }

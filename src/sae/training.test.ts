@@ -11,6 +11,10 @@ import { type TrainingProgress, train } from "./training.ts";
 const source = syntheticSource({ dIn: 32, directions: 48, active: 3, blocks: 8, rowsPerBlock: 512 });
 const topk = recipe({ architecture: "topk", dSae: 96, k: 3 });
 const standard = recipe({ architecture: "standard", dSae: 96, l1: 1 });
+const batchtopk = recipe({ architecture: "batchtopk", dSae: 96, k: 3, moments: "bf16" });
+const matryoshka = recipe({ architecture: "matryoshka", dSae: 96, k: 3 });
+const jumprelu = recipe({ architecture: "jumprelu", dSae: 96 });
+const recipes = { topk, batchtopk, matryoshka, standard, jumprelu };
 
 let run: string;
 beforeEach(async () => {
@@ -37,7 +41,7 @@ async function fvu(sae: SparseAutoencoder): Promise<number> {
 test("learns the directions that its data are made of, and says so in the log as the evaluation finds it", async () => {
   let last: TrainingProgress | undefined;
   const saes = await train({
-    recipes: { topk, standard },
+    recipes,
     source,
     run,
     epochs: 20,
@@ -46,23 +50,26 @@ test("learns the directions that its data are made of, and says so in the log as
       last = progress;
     },
   });
-  for (const [i, name] of ["topk", "standard"].entries()) {
+  for (const [i, name] of Object.keys(recipes).entries()) {
     const measured = await fvu(saes[i]!);
     // Three of 48 directions make up all but the noise; mere noise fitting stays above a half.
     expect(measured, name).toBeLessThan(0.15);
     // The trainer scales inputs and folds that at the end; evaluator and trainer must mean the same thing.
     expect(Math.abs(last!.members[name]!.fvu - measured), name).toBeLessThan(0.03);
+    // A threshold that is learned in training keeps as many features as the batch did.
+    const { indices, rows } = await saes[i]!.encode((await source.block(0)).activations);
+    expect(Math.abs(indices.length / rows / last!.members[name]!.l0 - 1), name).toBeLessThan(0.15);
   }
   const log = (await readFile(join(run, "log.jsonl"), "utf8"))
     .trim()
     .split("\n")
     .map((line) => JSON.parse(line) as TrainingProgress);
   expect(log.at(-1)).toMatchObject({ progress: 1, tokens: 20 * 8 * 512 });
-  expect((await readdir(run)).sort()).toEqual(["finished.json", "log.jsonl", "run.json", "standard", "topk"]);
+  expect((await readdir(run)).sort()).toEqual(["finished.json", "log.jsonl", "run.json", ...Object.keys(recipes)].sort());
 });
 
 test("directions have unit norm, in the scaled units, whatever the architecture", async () => {
-  const saes = await train({ recipes: { topk, standard }, source, run, epochs: 1, batchSize: 256 });
+  const saes = await train({ recipes, source, run, epochs: 1, batchSize: 256 });
   for (const sae of saes) {
     const { scale } = (sae.metadata.monoscope as { training: { scale: number } }).training;
     for (let i = 0; i < sae.dSae; i++) expect(Math.hypot(...sae.direction(i)) * scale).toBeCloseTo(1, 4);
@@ -70,7 +77,7 @@ test("directions have unit norm, in the scaled units, whatever the architecture"
 });
 
 test("stopped and called again, it ends with the same bytes; called once more, it opens what is there", async () => {
-  const options = { recipes: { topk, standard }, source, epochs: 2, batchSize: 256, seed: 3 };
+  const options = { recipes, source, epochs: 2, batchSize: 256, seed: 3 };
   const straight = join(run, "straight");
   await train({ ...options, run: straight });
   const halting = join(run, "halting");
@@ -93,7 +100,7 @@ test("stopped and called again, it ends with the same bytes; called once more, i
     if (finished) break;
     expect((await readdir(halting)).filter((name) => name.startsWith("checkpoint-"))).toHaveLength(1);
   }
-  for (const name of ["topk", "standard"]) {
+  for (const name of Object.keys(recipes)) {
     for (const file of ["cfg.json", "sae_weights.safetensors"]) {
       expect((await readFile(join(halting, name, file))).equals(await readFile(join(straight, name, file))), `${name}/${file}`).toBe(true);
     }
@@ -136,7 +143,9 @@ test("options that make no sense are refused before any work", async () => {
   ] as const) {
     expect(() => recipe({ architecture: "topk", ...input })).toThrow(message);
   }
-  expect(() => recipe({ architecture: "gated" as "topk", dSae: 8 })).toThrow('unknown architecture "gated"; known are topk, standard');
+  expect(() => recipe({ architecture: "gated" as "topk", dSae: 8 })).toThrow(
+    'unknown architecture "gated"; known are topk, batchtopk, matryoshka, standard, jumprelu',
+  );
   await expect(train({ recipes: {}, source, run })).rejects.toThrow("nothing to train");
   await expect(train({ recipes: { topk }, source, run, batchSize: 0.5 })).rejects.toThrow(
     "expected batchSize to be a whole number above 0, found 0.5",

@@ -5,10 +5,11 @@
 import { appendFile, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ActivationSource, Provenance } from "../activations/source.ts";
-import { activationStream, type InputStatistics, inputStatistics } from "../activations/stream.ts";
+import { type ActivationStream, activationStream, type InputStatistics, inputStatistics, type Pool } from "../activations/stream.ts";
 import { ArgumentError, CancelledError } from "../errors.ts";
 import { asDiskError, exists, writeTextWhole } from "../files.ts";
 import { normal, seededRandom } from "../random.ts";
+import type { Matrix } from "../tensor/matrix.ts";
 import { type Architecture, architectureOf, dot, initialise } from "./architectures/architecture.ts";
 import { SparseAutoencoder } from "./autoencoder.ts";
 import { readCheckpoint, removeCheckpoints, type TrainingState, writeCheckpoint } from "./checkpoint.ts";
@@ -60,13 +61,6 @@ export interface MemberProgress {
   readonly learningRate: number;
 }
 
-interface Member {
-  readonly name: string;
-  readonly recipe: Recipe;
-  readonly architecture: Architecture;
-  readonly engine: Engine;
-}
-
 /** What `run.json` records. */
 interface Plan {
   readonly recipes: Readonly<Record<string, Recipe>>;
@@ -78,6 +72,13 @@ interface Plan {
 }
 
 const FINISHED = "finished.json";
+const SAELENS_NAMES: Readonly<Record<Recipe["architecture"], string>> = {
+  topk: "topk",
+  batchtopk: "batchtopk",
+  matryoshka: "matryoshka_batchtopk",
+  standard: "standard",
+  jumprelu: "jumprelu",
+};
 // The paper's definition of a dead feature; a tenth of a run that is shorter than a hundred million tokens.
 const DEAD_AFTER_TOKENS = 10_000_000;
 const LOG_EVERY_MS = 1000;
@@ -110,113 +111,175 @@ export async function train(options: TrainingOptions): Promise<SparseAutoencoder
   if (await exists(join(run, FINISHED)))
     return Promise.all(Object.keys(recipes).map((name) => SparseAutoencoder.open(join(run, name), { threads, ...kernels })));
 
-  const members = Object.entries(recipes).map(([name, recipe]): Member => {
-    const architecture = architectureOf(recipe);
-    return {
-      name,
-      recipe,
-      architecture,
-      engine: createEngine({ dIn: source.dIn, dSae: recipe.dSae, ...architecture.encoder, threads }, kernels),
-    };
-  });
+  const members = Object.entries(recipes).map(
+    ([name, recipe], index) => new Member(name, recipe, { index, plan, dIn: source.dIn, kernels }),
+  );
   const engines = new Map(members.map(({ name, engine }) => [name, engine]));
   const stream = activationStream(source, { epochs, batchSize, seed });
   const resumed = await readCheckpoint(run, engines);
-  let pool = await stream.pool(Math.min(resumed?.position.pool ?? 0, stream.pools - 1), signal);
-  const start = resumed ?? begin(inputStatistics(pool.activations), members, seed);
-  const { statistics } = start;
-  const variance = source.dIn - statistics.scale ** 2 * dot(statistics.mean, statistics.mean);
-  const deadAfter = Math.min(DEAD_AFTER_TOKENS, 0.1 * epochs * source.provenance.contexts * source.provenance.contextSize);
+  const pool = await stream.pool(Math.min(resumed?.position.pool ?? 0, stream.pools - 1), signal);
+  const start = resumed ?? begin(inputStatistics(pool.activations), members);
   const log = await openLog(join(run, "log.jsonl"), start, onProgress);
-  let { step, tokens } = start;
+  let state = start;
   let checkpointed = performance.now();
-
-  for (let p = start.position.pool; p < stream.pools; p++) {
-    if (p > start.position.pool) pool = await stream.pool(p, signal);
-    const { data } = pool.activations;
-    for (let i = 0; i < data.length; i++) data[i]! *= statistics.scale;
-    const first = p === start.position.pool ? start.position.batch : 0;
-    for (const [i, { engine, architecture }] of members.entries()) {
-      if (first === 0 && architecture.resamples(p, stream.pools)) {
-        await resampleDead(engine, pool.activations, deadAfter, architecture.initialDecoderNorm, seededRandom(seed, 4, p, i));
-      }
+  for await (const taken of steps(members, stream, pool, start, signal)) {
+    state = taken.state;
+    await log.add({ step: state.step, tokens: state.tokens, progress: taken.progress, members: taken.members });
+    if (signal?.aborted || performance.now() - checkpointed > checkpointEvery * 1000) {
+      await writeCheckpoint(run, state, engines);
+      checkpointed = performance.now();
     }
-    for (let b = first; b < pool.batches; b++) {
-      const batch = pool.batch(b);
-      const progress = (p + (b + 0.5) / pool.batches) / stream.pools;
-      step++;
-      tokens += batch.rows;
-      const outcomes: Record<string, MemberProgress> = {};
-      for (const { name, recipe, architecture, engine } of members) {
-        const { beta1, beta2, epsilon, maxGradientNorm, dSae } = recipe;
-        const rate = learningRate(recipe, progress);
-        const outcome = await engine.step(batch, {
-          step,
-          learningRate: rate,
-          beta1,
-          beta2,
-          epsilon,
-          maxGradientNorm,
-          deadAfter,
-          ...architecture.loss(progress, source.dIn),
-        });
-        const { reconstruction, sparsity, auxiliary, l0, gradientNorm, dead } = outcome;
-        outcomes[name] = {
-          loss: reconstruction + sparsity + auxiliary,
-          fvu: reconstruction / variance,
-          l0,
-          dead: dead / dSae,
-          gradientNorm,
-          learningRate: rate,
-        };
-      }
-      await log.add({ step, tokens, progress: (p + (b + 1) / pool.batches) / stream.pools, members: outcomes });
-      if (signal?.aborted || performance.now() - checkpointed > checkpointEvery * 1000) {
-        const position = b + 1 < pool.batches ? { pool: p, batch: b + 1 } : { pool: p + 1, batch: 0 };
-        await writeCheckpoint(run, { step, tokens, position, statistics }, engines);
-        checkpointed = performance.now();
-      }
-      if (signal?.aborted)
-        throw new CancelledError(`stopped after step ${step} (${Math.round(100 * progress)} % done); the same command goes on from there`);
-    }
+    if (signal?.aborted)
+      throw new CancelledError(
+        `stopped after step ${state.step} (${Math.round(100 * taken.progress)} % done); the same command goes on from there`,
+      );
   }
   await log.flush();
 
-  const saes = members.map(({ recipe, architecture, engine }) => {
-    const silent = engine.read("tokensSinceFired");
-    const dead = silent.reduce((count, since) => count + (since > deadAfter ? 1 : 0), 0);
-    foldForInference(engine, statistics.scale, architecture.foldDecoderNorms);
-    const { model, hook, contextSize, sinkThreshold } = source.provenance;
-    const training = {
-      ...plan,
-      recipes: undefined,
-      recipe,
-      steps: step,
-      tokens,
-      scale: statistics.scale,
-      deadAfter,
-      deadShare: dead / recipe.dSae,
-    };
-    return new SparseAutoencoder(engine, {
-      model_name: model,
-      hook_name: hook,
-      context_size: contextSize,
-      monoscope: { sinkThreshold, training },
-    });
-  });
+  const saes = members.map((member) => member.finish(state));
   for (const [i, { name }] of members.entries()) await saes[i]!.save(join(run, name));
-  await writeTextWhole(join(run, FINISHED), `${JSON.stringify({ steps: step, tokens })}\n`);
+  await writeTextWhole(join(run, FINISHED), `${JSON.stringify({ steps: state.step, tokens: state.tokens })}\n`);
   await removeCheckpoints(run);
   return saes;
 }
 
-/** The state before the first step, with fresh parameters. */
-function begin(statistics: InputStatistics, members: readonly Member[], seed: number): TrainingState {
-  for (const [i, { engine, architecture }] of members.entries()) {
-    const random = seededRandom(seed, 3, i);
-    initialise(engine, architecture, statistics, () => normal(random));
+/** One autoencoder in training. */
+class Member {
+  readonly name: string;
+  readonly engine: Engine;
+  readonly #recipe: Recipe;
+  readonly #architecture: Architecture;
+  readonly #plan: Plan;
+  readonly #index: number;
+  readonly #deadAfter: number;
+
+  constructor(
+    name: string,
+    recipe: Recipe,
+    { index, plan, dIn, kernels }: { index: number; plan: Plan; dIn: number; kernels: CreateEngineOptions },
+  ) {
+    this.name = name;
+    this.#recipe = recipe;
+    this.#architecture = architectureOf(recipe);
+    this.#plan = plan;
+    this.#index = index;
+    const { contexts, contextSize } = plan.provenance;
+    this.#deadAfter = Math.min(DEAD_AFTER_TOKENS, 0.1 * plan.epochs * contexts * contextSize);
+    const { dSae, moments } = recipe;
+    this.engine = createEngine({ dIn, dSae, moments, ...this.#architecture.encoder, threads: plan.threads }, kernels);
   }
+
+  /** Fresh parameters. */
+  initialise(statistics: InputStatistics): void {
+    const random = seededRandom(this.#plan.seed, 3, this.#index);
+    initialise(this.engine, this.#architecture, statistics, () => normal(random));
+  }
+
+  /** Re-initialises dead features when pool number `p` of `pools` begins, if the architecture does so. @param inputs scaled */
+  async resample(inputs: Matrix, p: number, pools: number): Promise<void> {
+    if (this.#architecture.resamples(p, pools))
+      await resampleDead(this.engine, inputs, this.#deadAfter, this.#architecture, seededRandom(this.#plan.seed, 4, p, this.#index));
+  }
+
+  /** Learns from a batch. @param progress share of training that is done in the middle of this step @param variance of the inputs, scaled */
+  async step(batch: Matrix, step: number, progress: number, variance: number): Promise<MemberProgress> {
+    const { beta1, beta2, epsilon, maxGradientNorm, dSae } = this.#recipe;
+    const rate = learningRate(this.#recipe, progress);
+    const terms = this.#architecture.loss(progress, this.engine.dIn);
+    const outcome = await this.engine.step(batch, {
+      step,
+      learningRate: rate,
+      beta1,
+      beta2,
+      epsilon,
+      maxGradientNorm,
+      deadAfter: this.#deadAfter,
+      ...terms,
+      // The running mean of a threshold begins as a plain mean, or it would remember where it started.
+      thresholdRate: Math.max(terms.thresholdRate, 1 / step),
+    });
+    const { reconstruction, nested, sparsity, auxiliary, l0, gradientNorm, dead } = outcome;
+    return {
+      loss: reconstruction + nested + sparsity + auxiliary,
+      fvu: reconstruction / variance,
+      l0,
+      dead: dead / dSae,
+      gradientNorm,
+      learningRate: rate,
+    };
+  }
+
+  /** Folds for inference. No step may follow. */
+  finish({ step, tokens, statistics: { scale } }: TrainingState): SparseAutoencoder {
+    const silent = this.engine.read("tokensSinceFired");
+    const dead = silent.reduce((count, since) => count + (since > this.#deadAfter ? 1 : 0), 0);
+    foldForInference(this.engine, scale, this.#architecture.foldDecoderNorms);
+    const { model, hook, contextSize, sinkThreshold } = this.#plan.provenance;
+    const training = {
+      ...this.#plan,
+      recipes: undefined,
+      recipe: this.#recipe,
+      steps: step,
+      tokens,
+      scale,
+      deadAfter: this.#deadAfter,
+      deadShare: dead / this.#recipe.dSae,
+    };
+    return new SparseAutoencoder(this.engine, {
+      model_name: model,
+      hook_name: hook,
+      context_size: contextSize,
+      training_architecture: SAELENS_NAMES[this.#recipe.architecture],
+      monoscope: { sinkThreshold, training },
+    });
+  }
+}
+
+/** The state before the first step, with fresh parameters. */
+function begin(statistics: InputStatistics, members: readonly Member[]): TrainingState {
+  for (const member of members) member.initialise(statistics);
   return { step: 0, tokens: 0, position: { pool: 0, batch: 0 }, statistics };
+}
+
+interface StepTaken {
+  readonly state: TrainingState;
+  /** Share of training that is done. */
+  readonly progress: number;
+  readonly members: Readonly<Record<string, MemberProgress>>;
+}
+
+/** Takes one step after another with all members, from `start` to the end of the stream. @param pool the one that `start` is in */
+async function* steps(
+  members: readonly Member[],
+  stream: ActivationStream,
+  pool: Pool,
+  start: TrainingState,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<StepTaken> {
+  const { mean, scale } = start.statistics;
+  const variance = mean.length - scale ** 2 * dot(mean, mean);
+  let { step, tokens } = start;
+  for (let p = start.position.pool; p < stream.pools; p++) {
+    if (p > start.position.pool) pool = await stream.pool(p, signal);
+    const { activations, batches } = pool;
+    for (let i = 0; i < activations.data.length; i++) activations.data[i]! *= scale;
+    const first = p === start.position.pool ? start.position.batch : 0;
+    if (first === 0) for (const member of members) await member.resample(activations, p, stream.pools);
+    for (let b = first; b < batches; b++) {
+      const batch = pool.batch(b);
+      step++;
+      tokens += batch.rows;
+      const outcomes: Record<string, MemberProgress> = {};
+      for (const member of members)
+        outcomes[member.name] = await member.step(batch, step, (p + (b + 0.5) / batches) / stream.pools, variance);
+      const position = b + 1 < batches ? { pool: p, batch: b + 1 } : { pool: p + 1, batch: 0 };
+      yield {
+        state: { step, tokens, position, statistics: start.statistics },
+        progress: (p + (b + 1) / batches) / stream.pools,
+        members: outcomes,
+      };
+    }
+  }
 }
 
 /** Writes `run.json`, or compares it with the one that is there. @throws ArgumentError when the folder holds another run */

@@ -1,7 +1,11 @@
 /** @file What distinguishes one SAE architecture from another in training: its encoder, its starting point, the terms of its loss, what is folded at its end. */
 import type { InputStatistics } from "../../activations/stream.ts";
-import type { Engine, EngineOptions, StepOptions } from "../kernels/engine.ts";
+import type { Engine, EngineOptions } from "../kernels/engine.ts";
 import type { Recipe } from "../recipe.ts";
+import { batchtopk } from "./batchtopk.ts";
+import { jumprelu } from "./jumprelu.ts";
+import type { LossTerms } from "./loss.ts";
+import { matryoshka } from "./matryoshka.ts";
 import { standard } from "./standard.ts";
 import { topk } from "./topk.ts";
 
@@ -9,8 +13,10 @@ export interface Architecture {
   readonly encoder: Pick<EngineOptions, "activation" | "applyBDecToInput">;
   /** Norm of the decoder's rows at the start. */
   readonly initialDecoderNorm: number;
+  /** Where thresholds start; ignored without. */
+  readonly initialThreshold: number;
   /** Terms of the loss at `progress`, the share of training that is done. */
-  loss(progress: number, dIn: number): Pick<StepOptions, "l1" | "unitDecoder" | "auxCoefficient" | "auxK">;
+  loss(progress: number, dIn: number): LossTerms;
   /** Whether dead features are re-initialised when pool number `pool` of `pools` begins. */
   resamples(pool: number, pools: number): boolean;
   /** Whether decoder norms are free in training, to be folded into activations at its end. */
@@ -21,8 +27,14 @@ export function architectureOf(recipe: Recipe): Architecture {
   switch (recipe.architecture) {
     case "topk":
       return topk(recipe);
+    case "batchtopk":
+      return batchtopk(recipe);
+    case "matryoshka":
+      return matryoshka(recipe);
     case "standard":
       return standard(recipe);
+    case "jumprelu":
+      return jumprelu(recipe);
     default:
       return recipe satisfies never;
   }
@@ -36,6 +48,7 @@ export function initialise(engine: Engine, architecture: Architecture, { mean, s
   const { dIn, dSae, applyBDecToInput } = engine;
   const centre = mean.map((x) => x * scale);
   engine.write("bDec", centre);
+  engine.write("threshold", new Float32Array(engine.size("threshold")).fill(architecture.initialThreshold));
   for (let start = 0; start < dSae; start += ROWS_PER_CHUNK) {
     const rows = Math.min(ROWS_PER_CHUNK, dSae - start);
     const directions = Float32Array.from({ length: rows * dIn }, normal);

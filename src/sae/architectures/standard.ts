@@ -4,12 +4,14 @@
  */
 import type { StandardRecipe } from "../recipe.ts";
 import type { Architecture } from "./architecture.ts";
+import { NO_TERMS, rising } from "./loss.ts";
 
 export function standard({ l1, l1WarmUp, resampleAt }: StandardRecipe): Architecture {
   return {
     encoder: { activation: { kind: "relu" }, applyBDecToInput: false },
     initialDecoderNorm: 0.1,
-    loss: (progress) => ({ l1: l1WarmUp > 0 ? l1 * Math.min(1, progress / l1WarmUp) : l1, unitDecoder: false, auxCoefficient: 0, auxK: 0 }),
+    initialThreshold: 0,
+    loss: (progress) => ({ ...NO_TERMS, l1: rising(l1, l1WarmUp, progress) }),
     resamples: (pool, pools) => pool > 0 && resampleAt.some((share) => pool === Math.round(share * pools)),
     foldDecoderNorms: true,
   };
