@@ -16,6 +16,9 @@ export type ClampTarget = number | { readonly share: number } | { readonly multi
 /** The share of the residual norm at which features of the default model change the topic and leave the language fluent (0.2 is faint, 0.6 loops). */
 export const DEFAULT_SHARE = 0.35;
 
+// The kernels add in another order: what is this far below the threshold is below it for them too.
+const SURELY = 0.99;
+
 interface HeldFeature {
   readonly feature: number;
   readonly direction: Float32Array;
@@ -42,8 +45,10 @@ export function clamp(sae: SparseAutoencoder, targets: Readonly<Record<number, C
       sinkThreshold ??= thresholdOf(residual);
       const rows = ordinaryRows(residual, sinkThreshold);
       const x = takeRows(residual, rows);
-      // A feature whose pre-activation is nowhere positive is active nowhere: most tokens of an answer need no more than that.
-      const active = held.some(({ reader }) => rows.some((_, t) => dot(reader.weights, row(x, t)) + reader.bias > 0));
+      // A feature whose pre-activation is nowhere above its threshold is active nowhere: most tokens of an answer need no more than that.
+      const active = held.some(({ reader: { weights, bias, threshold } }) =>
+        rows.some((_, t) => dot(weights, row(x, t)) + bias > SURELY * threshold),
+      );
       const features = active ? await sae.encode(x) : undefined;
       for (const [t, r] of rows.entries()) {
         const token = row(residual, r);

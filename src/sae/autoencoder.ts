@@ -23,7 +23,7 @@ export class SparseAutoencoder {
   }
 
   /**
-   * Opens a folder in SAELens' format (`standard`, `topk`).
+   * Opens a folder in SAELens' format (`standard`, `topk`, `jumprelu`).
    * @throws NotFoundError, FormatError, UnsupportedError, ShapeError, NonFiniteError
    */
   static async open(
@@ -34,9 +34,23 @@ export class SparseAutoencoder {
     return new SparseAutoencoder(engine, config.metadata);
   }
 
-  /** "topk" or "standard". */
-  get architecture(): "topk" | "standard" {
-    return this.#engine.activation.kind === "topk" ? "topk" : "standard";
+  /**
+   * What it computes with, in SAELens' words. One that was trained as BatchTopK or Matryoshka is "jumprelu", since in use a threshold decides;
+   * how it was trained is in `metadata.training_architecture`.
+   */
+  get architecture(): "topk" | "standard" | "jumprelu" {
+    const { kind } = this.#engine.activation;
+    switch (kind) {
+      case "topk":
+        return "topk";
+      case "relu":
+        return "standard";
+      case "batchtopk":
+      case "jumprelu":
+        return "jumprelu";
+      default:
+        return kind satisfies never;
+    }
   }
 
   /** The hook that it was trained at, in TransformerLens' spelling, if recorded. */
@@ -66,12 +80,17 @@ export class SparseAutoencoder {
     return this.#engine.read("wDec", i * this.dIn, this.dIn);
   }
 
-  /** What feature `i` reads: its pre-activation is weights · x + bias, for a residual x as the model computes it. Where that is not positive, the feature is not active. @throws ShapeError */
-  reader(i: number): { weights: Float32Array; bias: number } {
+  /**
+   * What feature `i` reads: its pre-activation is weights · x + bias, for a residual x as the model computes it. Where that is not above the threshold, which is at
+   * least 0, the feature is not active. @throws ShapeError
+   */
+  reader(i: number): { weights: Float32Array; bias: number; threshold: number } {
     this.#checkFeature(i);
     const weights = this.#engine.read("wEnc", i * this.dIn, this.dIn);
     const shift = this.#engine.applyBDecToInput ? dot(weights, this.#engine.read("bDec")) : 0;
-    return { weights, bias: this.#engine.read("bEnc", i, 1)[0]! - shift };
+    const thresholds = this.#engine.size("threshold"); // none, one for all, or one for each
+    const threshold = thresholds === 0 ? 0 : this.#engine.read("threshold", thresholds === 1 ? 0 : i, 1)[0]!;
+    return { weights, bias: this.#engine.read("bEnc", i, 1)[0]! - shift, threshold: Math.max(threshold, 0) };
   }
 
   #checkFeature(i: number): void {
