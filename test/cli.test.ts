@@ -43,6 +43,31 @@ test("wrong usage: exit code 2, before any work", () => {
   refuses(["frobnicate"], 2, /unknown command 'frobnicate'/);
 });
 
+test("options that an architecture does not have, or cannot have: before any work", () => {
+  const train = (words: string) => ["train", "text.txt", ...words.split(" ")];
+  refuses(train("--architecture jumprelu --k 5"), 1, /--k is for topk, batchtopk, matryoshka; the architecture is jumprelu/);
+  refuses(train("--architecture batchtopk --features 16"), 1, /expected k from 1 to the number of features 16, found 32/);
+  refuses(train("--architecture matryoshka --features 64 --prefixes 8,64"), 1, /prefixes that ascend from 1 to below .* 64, found 8, 64/);
+  refuses(train("--architecture jumprelu --bandwidth 0"), 2, /'--bandwidth <width>' argument '0' is invalid/);
+  refuses(train("--architecture gated"), 2, /Allowed choices are topk, batchtopk, matryoshka, standard, jumprelu/);
+});
+
+test("architectures with thresholds train, and are saved as SAELens knows them", () => {
+  for (const [architecture, options, saved, trained] of [
+    ["batchtopk", "--k 4 --moments bf16", "jumprelu", "batchtopk"],
+    ["matryoshka", "--k 4 --prefixes 8,16", "jumprelu", "matryoshka_batchtopk"],
+    ["jumprelu", "--l0 1 --bandwidth 0.25", "jumprelu", "jumprelu"],
+  ] as const) {
+    const words = `train text.txt --architecture ${architecture} --features 32 ${options} --context 32 --tokens 1500 --batch 256 --store acts --json`;
+    const { status, stdout } = monoscope([...words.split(" "), "--out", architecture]);
+    expect(status).toBe(0);
+    const [{ path }] = JSON.parse(stdout).members as [{ path: string }];
+    const { metadata, ...cfg } = JSON.parse(readFileSync(join(folder, path, "cfg.json"), "utf8"));
+    expect(cfg).toMatchObject({ architecture: saved, d_in: 576, d_sae: 32 });
+    expect(metadata.training_architecture).toBe(trained);
+  }
+});
+
 test("a model that cannot be read: exit code 1", () => {
   refuses(["model", "--model", "absent.gguf"], 1, /absent\.gguf/);
   writeFileSync(join(folder, "short.gguf"), Buffer.from("GGUF\x03\0\0\0"));

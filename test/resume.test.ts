@@ -45,7 +45,7 @@ test("killed at random moments and started again, a run ends with the same bytes
   }
   expect(kills).toBeGreaterThan(0);
   expect(await runChild(killed), `after kills at ${moments}`).toBe(true);
-  for (const name of ["topk", "standard"]) {
+  for (const name of ["topk", "standard", "batchtopk", "jumprelu"]) {
     for (const file of ["cfg.json", "sae_weights.safetensors"]) {
       const [a, b] = await Promise.all([readFile(join(killed, name, file)), readFile(join(straight, name, file))]);
       expect(a.equals(b), `${name}/${file} after kills at ${moments}`).toBe(true);

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { Command, Option } from "commander";
 import { liveSource } from "../activations/source.ts";
 import { harvestToStore } from "../activations/store.ts";
-import { ARCHITECTURES, type Recipe, recipe } from "../sae/recipe.ts";
+import { ArgumentError } from "../errors.ts";
+import { ARCHITECTURES, type Recipe, type RecipeInput, recipe } from "../sae/recipe.ts";
 import { type TrainingProgress, train } from "../sae/training.ts";
 import {
   type CorpusOptions,
@@ -22,12 +23,9 @@ import {
 } from "./options.ts";
 import { count, ProgressLine, percent, seconds, table } from "./terminal.ts";
 
-interface TrainOptions extends ModelOptions, CorpusOptions {
+interface TrainOptions extends ModelOptions, CorpusOptions, RecipeOptions {
   features: number[];
   architecture: Recipe["architecture"];
-  k: number;
-  l1: number;
-  learningRate?: number;
   epochs: number;
   batch: number;
   out: string;
@@ -35,6 +33,18 @@ interface TrainOptions extends ModelOptions, CorpusOptions {
   checkpointEvery: number;
   json: boolean;
 }
+
+/** What shapes the autoencoder, and goes into its recipe as it is. The recipe knows the defaults. */
+type RecipeOptions = Partial<Pick<RecipeInput, "k" | "l1" | "l0" | "bandwidth" | "prefixes" | "learningRate" | "moments">>;
+
+/** The architectures that an option is for; without an entry, all. */
+const MEANT_FOR: Readonly<Record<string, readonly Recipe["architecture"][]>> = {
+  k: ["topk", "batchtopk", "matryoshka"],
+  prefixes: ["matryoshka"],
+  l1: ["standard"],
+  l0: ["jumprelu"],
+  bandwidth: ["jumprelu"],
+};
 
 export function trainCommand(): Command {
   return withJson(
@@ -45,8 +55,21 @@ export function trainCommand(): Command {
           .argument("<corpus...>", 'text files, folders, .jsonl, .gz of these, or "sample"')
           .option("--features <sizes>", "numbers of features, separated by commas", sizes, [4096])
           .addOption(new Option("--architecture <name>", "kind of autoencoder").choices(ARCHITECTURES).default("topk"))
-          .option("--k <n>", "active features per token (topk)", wholeNumber(), 32)
-          .option("--l1 <coefficient>", "sparsity coefficient (standard)", realNumber(0, 1e6), 5)
+          .option("--k <n>", "active features per token, for batchtopk and matryoshka on average (default: 32)", wholeNumber())
+          .option(
+            "--prefixes <sizes>",
+            "first features that must do on their own (matryoshka; default: 1/16, 1/8, 1/4 and 1/2 of them)",
+            sizes,
+          )
+          .option("--l1 <coefficient>", "cost of activation (standard; default: 5)", realNumber(0, 1e6))
+          .option("--l0 <coefficient>", "cost of an active feature (jumprelu; default: 0.5)", realNumber(0, 1e6))
+          .option("--bandwidth <width>", "how near to a threshold activations move it (jumprelu; default: 0.5)", realNumber(1e-9, 1e6))
+          .addOption(
+            new Option("--moments <type>", "Adam's moments; bf16 saves memory (default: bf16 from 524288 features on)").choices([
+              "f32",
+              "bf16",
+            ]),
+          )
           .option("--learning-rate <rate>", "peak learning rate (default: by size)", realNumber(1e-9, 10))
           .option("--epochs <n>", "passes over the text; more than one stores the activations", wholeNumber(), 1)
           .option("--batch <n>", "tokens per step", wholeNumber(), 2048)
@@ -56,12 +79,9 @@ export function trainCommand(): Command {
       ),
     ),
   ).action(async (sources: string[], options: TrainOptions) => {
-    const { features, architecture, k, l1, learningRate, epochs, batch, out, seed, threads, checkpointEvery } = options;
+    const { features, architecture, epochs, batch, out, seed, threads, checkpointEvery } = options;
     const recipes = Object.fromEntries(
-      features.map((dSae) => [
-        `${architecture}-${dSae}`,
-        recipe({ architecture, dSae, k, l1, ...(learningRate === undefined ? {} : { learningRate }) }),
-      ]),
+      features.map((dSae) => [`${architecture}-${dSae}`, recipe({ architecture, dSae, ...recipeOptions(options) })]),
     );
     warnOfReferenceKernels();
     const model = await openModel(options);
@@ -113,6 +133,17 @@ export function trainCommand(): Command {
     }
     await model.close();
   });
+}
+
+/** The options that were given. @throws ArgumentError for one that the architecture does not have */
+function recipeOptions({ architecture, k, l1, l0, bandwidth, prefixes, learningRate, moments }: TrainOptions): RecipeOptions {
+  const given = Object.entries({ k, l1, l0, bandwidth, prefixes, learningRate, moments }).filter(([, value]) => value !== undefined);
+  for (const [name] of given) {
+    const meantFor = MEANT_FOR[name] ?? ARCHITECTURES;
+    if (!meantFor.includes(architecture))
+      throw new ArgumentError(`--${name} is for ${meantFor.join(", ")}; the architecture is ${architecture}`);
+  }
+  return Object.fromEntries(given);
 }
 
 function summary({ members }: TrainingProgress): string {

@@ -113,6 +113,14 @@ test("stopped and called again, it ends with the same bytes; called once more, i
   expect(again!.dSae).toBe(96);
 });
 
+test("defaults that depend on the size", () => {
+  expect(recipe({ architecture: "matryoshka", dSae: 4096 })).toMatchObject({ prefixes: [256, 512, 1024, 2048], moments: "f32" });
+  expect(recipe({ architecture: "matryoshka", dSae: 5, k: 2 })).toMatchObject({ prefixes: [1, 2] });
+  expect(recipe({ architecture: "topk", dSae: 2 ** 20 }).moments).toBe("bf16");
+  // A feature pays for itself where its share of the squared error, about f² for a direction of unit norm, exceeds λ.
+  expect(recipe({ architecture: "jumprelu", dSae: 64, l0: 4 })).toMatchObject({ initialThreshold: 2 });
+});
+
 test("a folder with another run is left alone", async () => {
   await train({ recipes: { topk }, source, run, batchSize: 1024 });
   await expect(train({ recipes: { topk }, source, run, batchSize: 1024, seed: 1 })).rejects.toThrow(
@@ -143,6 +151,10 @@ test("options that make no sense are refused before any work", async () => {
   ] as const) {
     expect(() => recipe({ architecture: "topk", ...input })).toThrow(message);
   }
+  expect(() => recipe({ architecture: "batchtopk", dSae: 16 })).toThrow("expected k from 1 to the number of features 16, found 32");
+  expect(() => recipe({ architecture: "matryoshka", dSae: 64, prefixes: [8, 8] })).toThrow("expected prefixes that ascend from 1 to below");
+  expect(() => recipe({ architecture: "jumprelu", dSae: 64, l0: -1 })).toThrow("expected an L0 coefficient of at least 0, found -1");
+  expect(() => recipe({ architecture: "jumprelu", dSae: 64, bandwidth: 0 })).toThrow("expected a bandwidth above 0, found 0");
   expect(() => recipe({ architecture: "gated" as "topk", dSae: 8 })).toThrow(
     'unknown architecture "gated"; known are topk, batchtopk, matryoshka, standard, jumprelu',
   );
