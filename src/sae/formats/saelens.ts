@@ -17,7 +17,7 @@ import { type CreateEngineOptions, createEngine } from "../kernels/index.ts";
 const SAE_LENS_VERSION = "6.54.12";
 const WEIGHTS = "sae_weights.safetensors";
 // What of the weights may be in memory a second time: an encoder of a million features is 2.4 GB.
-const MEMORY = 1 << 28;
+const MEMORY = 3 << 26;
 // Columns of W_enc that are transposed at a time while reading, rows while writing: 32 columns fill two cache lines, 512 rows of a common width a second-level cache.
 const COLUMNS_PER_STRIP = 32;
 const ROWS_PER_STRIP = 512;
