@@ -1,0 +1,103 @@
+/** @file Draws tokens per second against the number of features, for us and the peers, as an SVG that reads on light and dark ground. */
+import type { Line } from "./kernels.ts";
+
+interface Series {
+  readonly name: string;
+  readonly colour: string;
+  /** (features, tokens per second), ascending. */
+  readonly points: readonly (readonly [number, number])[];
+}
+
+const [WIDTH, HEIGHT] = [760, 440];
+const [LEFT, RIGHT, TOP, BOTTOM, INSET] = [72, 112, 72, 56, 32];
+// Middle tones, with a contrast above 3 to white as well as to GitHub's dark ground: a page's theme is not always the system's, which is all that an image can ask for.
+const GREY = "#768390";
+const COLOURS = ["#1f83d6", "#d9730d", "#9a6fd0", "#2a9d78", "#c2527e"];
+
+/** @param all lines as `bench:kernels --json` prints them; those of the first one's architecture are drawn */
+export function speedPlot(all: readonly Line[]): string {
+  const { architecture, k, dIn, batch, threads, machine } = all[0]!;
+  const lines = all.filter((line) => line.architecture === architecture);
+  const trainers = [...new Set(lines.flatMap(({ peers }) => peers.map(({ trainer }) => trainer)))];
+  const sorted = lines.toSorted((a, b) => a.features - b.features);
+  const series = [
+    { name: "Monoscope", points: sorted.map((line) => [line.features, line.tokensPerSecond] as const) },
+    ...trainers.map((trainer) => ({
+      name: trainer.replace(/-.*/, "").replace("saelens", "SAELens"),
+      points: sorted.flatMap(({ features, peers }) => {
+        const speed = peers.find((peer) => peer.trainer === trainer)?.tokensPerSecond;
+        return speed === undefined ? [] : [[features, speed] as const];
+      }),
+    })),
+  ]
+    .filter(({ points }) => points.length > 0)
+    .map((one, i): Series => ({ ...one, colour: COLOURS[i % COLOURS.length]! }));
+
+  const sizes = sorted.map(({ features }) => features);
+  const speeds = series.flatMap(({ points }) => points.map(([, speed]) => speed));
+  const [xMin, xMax] = [Math.log(sizes[0]!), Math.log(sizes.at(-1)!)];
+  const [yMin, yMax] = [Math.floor(Math.log10(Math.min(...speeds))), Math.ceil(Math.log10(Math.max(...speeds)) + 1e-9)];
+  const x = (features: number) => LEFT + INSET + ((Math.log(features) - xMin) / (xMax - xMin || 1)) * (WIDTH - LEFT - RIGHT - INSET);
+  const y = (speed: number) => HEIGHT - BOTTOM - ((Math.log10(speed) - yMin) / (yMax - yMin)) * (HEIGHT - TOP - BOTTOM);
+
+  const decades = Array.from({ length: yMax - yMin + 1 }, (_, i) => 10 ** (yMin + i));
+  const active = architecture === "topk" || architecture === "batchtopk" ? `, k = ${k}` : "";
+  const parts = [
+    text(LEFT - 56, 24, `Training speed, ${architecture}${active}`, 'class="title"'),
+    text(
+      LEFT - 56,
+      44,
+      `tokens per second; d_in ${dIn}, batch ${count(batch)}, ${threads} threads, ${machine.cpu}, ${machine.instructions}`,
+    ),
+    ...decades.map(
+      (speed) => line(LEFT, y(speed), WIDTH - RIGHT, y(speed)) + text(LEFT - 8, y(speed) + 4, short(speed), 'text-anchor="end"'),
+    ),
+    ...sizes.map((features) => text(x(features), HEIGHT - BOTTOM + 20, count(features), 'text-anchor="middle"')),
+    text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 14, "features", 'text-anchor="middle"'),
+    ...series.map(({ name, colour, points }, i) => {
+      const at = points.map(([features, speed]) => `${x(features).toFixed(1)},${y(speed).toFixed(1)}`);
+      const [lastX, lastY] = [x(points.at(-1)![0]), y(points.at(-1)![1])];
+      return [
+        `<g fill="${colour}" stroke="none">`,
+        `<polyline points="${at.join(" ")}" fill="none" stroke="${colour}" stroke-width="${i === 0 ? 3 : 2}" stroke-linejoin="round"/>`,
+        ...points.map(([features, speed], p) => {
+          const [cx, cy] = at[p]!.split(",");
+          // Values of the uppermost line stand above it, of the others below, so that they keep clear of the lines.
+          return `<circle cx="${cx}" cy="${cy}" r="${i === 0 ? 4.5 : 3.5}"/>${text(Number(cx), Number(cy) + (i === 0 ? -10 : 17), short(speed), 'text-anchor="middle" class="value"')}<title>${name}, ${count(features)} features: ${count(speed)} tokens/s</title>`;
+        }),
+        text(lastX + 12, lastY + 4, name, 'class="value name"'),
+        "</g>",
+      ].join("\n");
+    }),
+  ];
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" role="img" aria-label="Tokens per second against number of features">
+<style>
+text { font: 12px system-ui, sans-serif; fill: ${GREY}; }
+.title { font-size: 15px; font-weight: 600; }
+.value { fill: inherit; }
+.name { font-weight: 600; }
+.grid { stroke: ${GREY}; stroke-opacity: 0.35; }
+</style>
+${parts.join("\n")}
+</svg>
+`;
+}
+
+function line(x1: number, y1: number, x2: number, y2: number): string {
+  return `<line class="grid" x1="${x1}" y1="${y1.toFixed(1)}" x2="${x2}" y2="${y2.toFixed(1)}"/>`;
+}
+
+function text(x: number, y: number, content: string, attributes = ""): string {
+  const escaped = content.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+  return `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" ${attributes}>${escaped}</text>`;
+}
+
+function count(n: number): string {
+  return Math.round(n).toLocaleString("en");
+}
+
+/** 81,200 → 81k; 1,034 → 1.0k; 233 → 233. */
+function short(speed: number): string {
+  if (speed < 1000) return speed < 10 ? String(Number(speed.toPrecision(2))) : Math.round(speed).toString();
+  return speed < 9950 && !Number.isInteger(speed / 1000) ? `${(speed / 1000).toFixed(1)}k` : `${Math.round(speed / 1000)}k`;
+}
