@@ -204,7 +204,7 @@ class ReferenceEngine implements Engine {
   async #step(x: Matrix, options: StepOptions): Promise<StepStatistics> {
     const { dIn, dSae, activation } = this;
     const { wEnc, wDec, bDec, threshold, tokensSinceFired } = this.#state;
-    const { l1, l0, bandwidth, prefixes } = options;
+    const { l1, l0, prefixes } = options;
     const n = x.rows;
     const gradient: Gradient = {
       wEnc: new Float64Array(dSae * dIn),
@@ -251,15 +251,7 @@ class ReferenceEngine implements Engine {
       for (let c = 0; c < dIn; c++) gradient.bDec[c]! += (2 / n) * errors[0]![c]!;
       for (const [g, group] of groups.entries()) this.#backward(gradient, input, group, errors[g]!, 2 / n, penalty);
 
-      if (activation.kind === "jumprelu") {
-        // The step at θ has no slope: a rectangle of width ε about it stands in for one (Rajamanoharan et al. 2024, §4).
-        for (let i = 0, g = 0; i < dSae; i++) {
-          if (i === prefixes[g]) g++;
-          if (Math.abs(z[i]! - threshold[i]!) >= bandwidth / 2) continue;
-          const ofActivation = (2 / n) * dotRow(wDec, i, errors[g]!) + penalty(i);
-          gradient.threshold[i]! -= (threshold[i]! * ofActivation + l0 / n) / bandwidth;
-        }
-      }
+      if (activation.kind === "jumprelu") this.#backwardThresholds(gradient, z, errors, options, 2 / n, penalty, l0 / n);
 
       if (auxScale > 0) {
         const chosen = largest(z, options.auxK, dead);
@@ -285,19 +277,7 @@ class ReferenceEngine implements Engine {
       );
     }
 
-    const clip = Math.min(1, options.maxGradientNorm / gradientNorm);
-    for (const name of ["wEnc", "bEnc", "wDec", "bDec", "threshold"] as const)
-      adam(this.#state[name], this.#state[`m.${name}`], this.#state[`v.${name}`], gradient[name], clip, options);
-    if (this.moments === "bf16") {
-      for (const [tensor, name] of (["wEnc", "wDec"] as const).entries()) {
-        for (const [moment, letter] of (["m", "v"] as const).entries())
-          roundStochastically(this.#state[`${letter}.${name}`], dIn, options.step, tensor, moment);
-      }
-    }
-    if (options.unitDecoder) {
-      for (let i = 0; i < dSae; i++) normalise(wDec.subarray(i * dIn, (i + 1) * dIn));
-    }
-    if (activation.kind === "jumprelu") for (let i = 0; i < dSae; i++) threshold[i] = Math.max(threshold[i]!, 0);
+    this.#update(gradient, Math.min(1, options.maxGradientNorm / gradientNorm), options);
     if (cut && entries > 0) threshold[0] = (1 - options.thresholdRate) * threshold[0]! + options.thresholdRate * cut.least;
     for (let i = 0; i < dSae; i++) tokensSinceFired[i] = fired[i] ? 0 : tokensSinceFired[i]! + n;
     return { reconstruction, nested, sparsity, auxiliary, l0: entries / n, gradientNorm, dead: dead.length };
@@ -318,6 +298,43 @@ class ReferenceEngine implements Engine {
       addTo(gradient.wEnc, i, ofActivation, input);
       gradient.bEnc[i]! += ofActivation;
     }
+  }
+
+  /** Adds what one token's pre-activations say of their thresholds. The step at θ has no slope: a rectangle of width ε about it stands in for one (Rajamanoharan et al. 2024, §4). */
+  #backwardThresholds(
+    gradient: Gradient,
+    z: Float64Array,
+    errors: readonly Float64Array[],
+    { bandwidth, prefixes }: StepOptions,
+    scale: number,
+    penalty: (feature: number) => number,
+    cost: number,
+  ): void {
+    const { threshold, wDec } = this.#state;
+    for (let i = 0, g = 0; i < this.dSae; i++) {
+      if (i === prefixes[g]) g++;
+      if (Math.abs(z[i]! - threshold[i]!) >= bandwidth / 2) continue;
+      const ofActivation = scale * dotRow(wDec, i, errors[g]!) + penalty(i);
+      gradient.threshold[i]! -= (threshold[i]! * ofActivation + cost) / bandwidth;
+    }
+  }
+
+  /** One Adam step of all parameters, and what holds after it. */
+  #update(gradient: Gradient, clip: number, options: StepOptions): void {
+    const { dIn, dSae } = this;
+    const { wDec, threshold } = this.#state;
+    for (const name of ["wEnc", "bEnc", "wDec", "bDec", "threshold"] as const)
+      adam(this.#state[name], this.#state[`m.${name}`], this.#state[`v.${name}`], gradient[name], clip, options);
+    if (this.moments === "bf16") {
+      for (const [tensor, name] of (["wEnc", "wDec"] as const).entries()) {
+        for (const [moment, letter] of (["m", "v"] as const).entries())
+          roundStochastically(this.#state[`${letter}.${name}`], dIn, options.step, tensor, moment);
+      }
+    }
+    if (options.unitDecoder) {
+      for (let i = 0; i < dSae; i++) normalise(wDec.subarray(i * dIn, (i + 1) * dIn));
+    }
+    if (this.activation.kind === "jumprelu") for (let i = 0; i < dSae; i++) threshold[i] = Math.max(threshold[i]!, 0);
   }
 }
 
