@@ -27,6 +27,13 @@ impl Error {
     }
 }
 
+impl Error {
+    /// `bytes` could not be had.
+    pub fn memory(bytes: usize) -> Self {
+        Error::Memory(format!("out of memory, for {} MB more: use fewer features, or a smaller batch", bytes >> 20))
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -7,11 +7,19 @@
 //! are taken in that order. So the number of threads changes nothing but the time.
 
 pub mod binding;
+pub mod buffer;
+pub mod candidates;
 pub mod decode;
 pub mod encode;
 pub mod error;
+pub mod moments;
+pub mod peaks;
+pub mod quantize;
 pub mod sae;
+pub mod screen;
 pub mod simd;
 pub mod sparse;
 pub mod step;
 pub mod threads;
+pub mod tiles;
+mod update;

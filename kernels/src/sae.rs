@@ -1,10 +1,17 @@
 //! One autoencoder: its configuration, its parameters and Adam's moments, and what can be done with them short of training.
 
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use crate::buffer::Buffer;
 use crate::decode;
-use crate::encode::{self, Activation, Encoder};
+use crate::encode::{self, Activation, Encoder, Rule};
 use crate::error::{Error, filled};
+use crate::moments::{Moment, Precision};
+use crate::quantize::Quantized;
 use crate::simd::Kernels;
 use crate::sparse::Sparse;
+use crate::step::Scratch;
 use crate::threads;
 
 #[derive(Clone, Copy)]
@@ -15,58 +22,76 @@ pub struct Config {
     /// Whether b_dec is subtracted from the input before encoding.
     pub apply_b_dec_to_input: bool,
     pub threads: usize,
+    pub moments: Precision,
     pub kernels: Kernels,
 }
 
-/// One number per parameter: the parameters themselves, or a moment of them.
-pub struct Tensors {
+impl Config {
+    /// Number of thresholds: of one for each feature, or one for all.
+    fn thresholds(&self) -> usize {
+        match self.activation {
+            Activation::JumpRelu => self.d_sae,
+            Activation::BatchTopK(_) => 1,
+            Activation::TopK(_) | Activation::Relu => 0,
+        }
+    }
+}
+
+pub struct Parameters {
     /// [dSae, dIn]
-    pub w_enc: Vec<f32>,
+    pub w_enc: Buffer<f32>,
     /// [dSae]
     pub b_enc: Vec<f32>,
     /// [dSae, dIn]
-    pub w_dec: Vec<f32>,
+    pub w_dec: Buffer<f32>,
     /// [dIn]
     pub b_dec: Vec<f32>,
+    /// [dSae] for JumpReLU, [1] for BatchTopK, else [0]
+    pub threshold: Vec<f32>,
 }
 
-impl Tensors {
-    fn zeros(d_in: usize, d_sae: usize) -> Result<Self, Error> {
-        let weights = d_in
-            .checked_mul(d_sae)
-            .ok_or_else(|| Error::Memory(format!("{d_sae} features of {d_in} numbers are more than memory can address")))?;
-        Ok(Tensors { w_enc: filled(weights, 0.0)?, b_enc: filled(d_sae, 0.0)?, w_dec: filled(weights, 0.0)?, b_dec: filled(d_in, 0.0)? })
-    }
+/// First or second moments of the gradient of each parameter.
+pub struct Moments {
+    pub w_enc: Moment,
+    pub b_enc: Vec<f32>,
+    pub w_dec: Moment,
+    pub b_dec: Vec<f32>,
+    pub threshold: Vec<f32>,
+}
 
-    fn get(&self, name: &str) -> Option<&Vec<f32>> {
-        match name {
-            "wEnc" => Some(&self.w_enc),
-            "bEnc" => Some(&self.b_enc),
-            "wDec" => Some(&self.w_dec),
-            "bDec" => Some(&self.b_dec),
-            _ => None,
-        }
+impl Moments {
+    fn zeros(config: &Config) -> Result<Self, Error> {
+        let weights = config.d_in * config.d_sae;
+        // BatchTopK's threshold follows the data, not a gradient.
+        let thresholds = if config.activation == Activation::JumpRelu { config.d_sae } else { 0 };
+        Ok(Moments {
+            w_enc: Moment::zeros(config.moments, weights)?,
+            b_enc: filled(config.d_sae, 0.0)?,
+            w_dec: Moment::zeros(config.moments, weights)?,
+            b_dec: filled(config.d_in, 0.0)?,
+            threshold: filled(thresholds, 0.0)?,
+        })
     }
+}
 
-    fn get_mut(&mut self, name: &str) -> Option<&mut Vec<f32>> {
-        match name {
-            "wEnc" => Some(&mut self.w_enc),
-            "bEnc" => Some(&mut self.b_enc),
-            "wDec" => Some(&mut self.w_dec),
-            "bDec" => Some(&mut self.b_dec),
-            _ => None,
-        }
-    }
+/// One state tensor.
+enum Tensor<'a> {
+    Numbers(&'a [f32]),
+    Moment(&'a Moment),
+    /// A moment that training has not asked for yet.
+    Zeros,
 }
 
 pub struct Sae {
     pub config: Config,
-    pub parameters: Tensors,
-    /// First and second moments of the gradient.
-    pub m: Tensors,
-    pub v: Tensors,
+    pub parameters: Parameters,
+    /// First and second moments, from the first step or checkpoint on: inference needs no memory for them.
+    pub moments: Option<[Moments; 2]>,
     /// Tokens since each feature was last active, [dSae]. f32, as it is stored: beyond 2²⁴ it grows to rounding, and never wraps.
     pub tokens_since_fired: Vec<f32>,
+    /// The encoder in bytes, from its first use on until it is written to.
+    pub quantized: OnceLock<Option<Quantized>>,
+    pub(crate) scratch: Scratch,
 }
 
 impl Sae {
@@ -79,49 +104,147 @@ impl Sae {
         if u32::try_from(d_sae).is_err() {
             return Err(Error::Shape(format!("expected fewer than 2^32 features, found {d_sae}")));
         }
+        if let Activation::TopK(k) | Activation::BatchTopK(k) = config.activation
+            && !(1..=d_sae).contains(&k)
+        {
+            return Err(Error::Shape(format!("expected k from 1 to the number of features {d_sae}, found {k}")));
+        }
+        let weights = d_in
+            .checked_mul(d_sae)
+            .ok_or_else(|| Error::Memory(format!("{d_sae} features of {d_in} numbers are more than memory can address")))?;
         Ok(Sae {
             config,
-            parameters: Tensors::zeros(d_in, d_sae)?,
-            m: Tensors::zeros(d_in, d_sae)?,
-            v: Tensors::zeros(d_in, d_sae)?,
+            parameters: Parameters {
+                w_enc: Buffer::zeros(weights)?,
+                b_enc: filled(d_sae, 0.0)?,
+                w_dec: Buffer::zeros(weights)?,
+                b_dec: filled(d_in, 0.0)?,
+                threshold: filled(config.thresholds(), 0.0)?,
+            },
+            moments: None,
             tokens_since_fired: filled(d_sae, 0.0)?,
+            quantized: OnceLock::new(),
+            scratch: Scratch::default(),
         })
     }
 
-    /// A state tensor by the name that checkpoints give it: `wEnc`, `m.wEnc`, `v.wEnc`, …, `tokensSinceFired`.
-    pub fn tensor(&self, name: &str) -> Result<&[f32], Error> {
-        let found = match name.split_once('.') {
-            Some(("m", name)) => self.m.get(name),
-            Some(("v", name)) => self.v.get(name),
-            None if name == "tokensSinceFired" => Some(&self.tokens_since_fired),
-            None => self.parameters.get(name),
-            Some(_) => None,
-        };
-        found.map(Vec::as_slice).ok_or_else(|| Error::Shape(format!("no state tensor has the name {name}")))
-    }
-
-    /// Overwrites a state tensor from `start` on.
-    pub fn write(&mut self, name: &str, values: &[f32], start: usize) -> Result<(), Error> {
-        let length = self.tensor(name)?.len();
-        let tensor = match name.split_once('.') {
-            Some(("m", name)) => self.m.get_mut(name),
-            Some((_, name)) => self.v.get_mut(name),
-            None if name == "tokensSinceFired" => Some(&mut self.tokens_since_fired),
-            None => self.parameters.get_mut(name),
-        };
-        let end = start.checked_add(values.len()).filter(|&end| end <= length);
-        match (tensor, end) {
-            (Some(tensor), Some(end)) => tensor[start..end].copy_from_slice(values),
-            _ => {
-                let n = values.len();
-                return Err(Error::Shape(format!("{n} numbers from {start} on do not fit {name}, which has {length}")));
-            }
+    /// Makes room for the moments.
+    pub(crate) fn prepare(&mut self) -> Result<(), Error> {
+        if self.moments.is_none() {
+            self.moments = Some([Moments::zeros(&self.config)?, Moments::zeros(&self.config)?]);
         }
         Ok(())
     }
 
-    pub(crate) fn encoder<'a>(&'a self, subset: Option<&'a [u32]>) -> Encoder<'a> {
-        Encoder { weights: &self.parameters.w_enc, bias: &self.parameters.b_enc, subset, d_in: self.config.d_in }
+    /// The length of a state tensor, by the name that checkpoints give it: `wEnc`, `m.wEnc`, `v.wEnc`, …, `tokensSinceFired`.
+    fn length(&self, name: &str) -> Option<usize> {
+        let (parameter, is_moment) = name.strip_prefix("m.").or(name.strip_prefix("v.")).map_or((name, false), |rest| (rest, true));
+        let Config { d_in, d_sae, activation, .. } = self.config;
+        match parameter {
+            "wEnc" | "wDec" => Some(d_in * d_sae),
+            "bEnc" => Some(d_sae),
+            "bDec" => Some(d_in),
+            "threshold" if is_moment && activation != Activation::JumpRelu => Some(0),
+            "threshold" => Some(self.config.thresholds()),
+            "tokensSinceFired" if !is_moment => Some(d_sae),
+            _ => None,
+        }
+    }
+
+    /// Where `length` numbers from `start` on lie in a state tensor.
+    fn range(&self, name: &str, start: usize, length: usize) -> Result<Range<usize>, Error> {
+        let all = self.length(name).ok_or_else(|| Error::Shape(format!("no state tensor has the name {name}")))?;
+        match start.checked_add(length).filter(|&end| end <= all) {
+            Some(end) => Ok(start..end),
+            None => Err(Error::Shape(format!("{length} numbers from {start} on are not in {name}, which has {all}"))),
+        }
+    }
+
+    fn tensor(&self, name: &str) -> Tensor<'_> {
+        let Parameters { w_enc, b_enc, w_dec, b_dec, threshold } = &self.parameters;
+        let which = match name.as_bytes() {
+            [b'm', b'.', ..] => 0,
+            [b'v', b'.', ..] => 1,
+            _ => {
+                return Tensor::Numbers(match name {
+                    "wEnc" => w_enc,
+                    "bEnc" => b_enc,
+                    "wDec" => w_dec,
+                    "bDec" => b_dec,
+                    "threshold" => threshold,
+                    _ => &self.tokens_since_fired,
+                });
+            }
+        };
+        let Some(moments) = &self.moments else { return Tensor::Zeros };
+        match &name[2..] {
+            "wEnc" => Tensor::Moment(&moments[which].w_enc),
+            "wDec" => Tensor::Moment(&moments[which].w_dec),
+            "bEnc" => Tensor::Numbers(&moments[which].b_enc),
+            "bDec" => Tensor::Numbers(&moments[which].b_dec),
+            _ => Tensor::Numbers(&moments[which].threshold),
+        }
+    }
+
+    /// Copies `length` numbers of a state tensor from `start` on.
+    pub fn read(&self, name: &str, start: usize, length: usize) -> Result<Vec<f32>, Error> {
+        let range = self.range(name, start, length)?;
+        let mut numbers = filled(length, 0.0)?;
+        match self.tensor(name) {
+            Tensor::Numbers(tensor) => numbers.copy_from_slice(&tensor[range]),
+            Tensor::Moment(moment) => moment.read(range, &mut numbers),
+            Tensor::Zeros => {}
+        }
+        Ok(numbers)
+    }
+
+    /// Overwrites a state tensor from `start` on.
+    pub fn write(&mut self, name: &str, values: &[f32], start: usize) -> Result<(), Error> {
+        let range = self.range(name, start, values.len())?;
+        if name == "wEnc" {
+            self.quantized.take();
+        }
+        let Parameters { w_enc, b_enc, w_dec, b_dec, threshold } = &mut self.parameters;
+        let which = match name.as_bytes() {
+            [b'm', b'.', ..] => 0,
+            [b'v', b'.', ..] => 1,
+            _ => {
+                let tensor: &mut [f32] = match name {
+                    "wEnc" => w_enc,
+                    "bEnc" => b_enc,
+                    "wDec" => w_dec,
+                    "bDec" => b_dec,
+                    "threshold" => threshold,
+                    _ => &mut self.tokens_since_fired,
+                };
+                tensor[range].copy_from_slice(values);
+                return Ok(());
+            }
+        };
+        self.prepare()?;
+        let Some(moments) = &mut self.moments else { return Ok(()) };
+        match &name[2..] {
+            "wEnc" => moments[which].w_enc.write(start, values),
+            "wDec" => moments[which].w_dec.write(start, values),
+            "bEnc" => moments[which].b_enc[range].copy_from_slice(values),
+            "bDec" => moments[which].b_dec[range].copy_from_slice(values),
+            _ => moments[which].threshold[range].copy_from_slice(values),
+        }
+        Ok(())
+    }
+
+    /// The encoder in bytes, made where it is not there yet.
+    pub(crate) fn quantized(&self) -> Result<Option<&Quantized>, Error> {
+        if self.quantized.get().is_none() {
+            let Config { kernels, threads, d_in, .. } = &self.config;
+            // Where two callers come here at a time, both make the same one.
+            let _ = self.quantized.set(Quantized::new(kernels, *threads, &self.parameters.w_enc, *d_in)?);
+        }
+        Ok(self.quantized.get().and_then(Option::as_ref))
+    }
+
+    pub(crate) fn encoder<'a>(&'a self, quantized: Option<&'a Quantized>, subset: Option<&'a [u32]>) -> Encoder<'a> {
+        Encoder { weights: &self.parameters.w_enc, bias: &self.parameters.b_enc, quantized, subset, d_in: self.config.d_in }
     }
 
     /// The number of tokens in `x`, once it is known to be [n, dIn] and finite.
@@ -154,27 +277,40 @@ impl Sae {
         Ok(x.len() / d)
     }
 
-    /// `x` as the encoder takes it, in `shifted` where b_dec is to be subtracted.
-    pub(crate) fn shift<'a>(&self, x: &'a [f32], shifted: &'a mut Vec<f32>) -> Result<&'a [f32], Error> {
-        if !self.config.apply_b_dec_to_input {
-            return Ok(x);
-        }
-        *shifted = filled(x.len(), 0.0)?;
-        for (to, from) in shifted.chunks_mut(self.config.d_in).zip(x.chunks(self.config.d_in)) {
-            for ((to, from), b) in to.iter_mut().zip(from).zip(&self.parameters.b_dec) {
-                *to = from - b;
+    /// `x` as the encoder takes it: b_dec subtracted where it should be, in `shifted`, on cache lines.
+    pub(crate) fn shift<'a>(&self, x: &[f32], shifted: &'a mut Buffer<f32>) -> Result<&'a [f32], Error> {
+        let Config { d_in, threads, apply_b_dec_to_input, .. } = self.config;
+        const ROWS: usize = 256;
+        shifted.grow(x.len())?;
+        let pieces = shifted[..x.len()].chunks_mut(ROWS * d_in).zip(x.chunks(ROWS * d_in));
+        threads::map(if x.len() > ROWS * d_in { threads } else { 1 }, pieces, |(to, from)| match apply_b_dec_to_input {
+            true => {
+                for (to, from) in to.chunks_mut(d_in).zip(from.chunks(d_in)) {
+                    to.iter_mut().zip(from).zip(&self.parameters.b_dec).for_each(|((to, x), b)| *to = x - b);
+                }
             }
-        }
-        Ok(shifted)
+            false => to.copy_from_slice(from),
+        });
+        Ok(&shifted[..x.len()])
     }
 
     /// Activations of `x` [n, dIn].
     pub fn encode(&self, x: &[f32]) -> Result<Sparse, Error> {
         let Config { kernels, threads, activation, .. } = &self.config;
         self.check_input(x)?;
-        let mut shifted = Vec::new();
+        let mut shifted = Buffer::default();
         let x = self.shift(x, &mut shifted)?;
-        encode::encode(kernels, *threads, self.encoder(None), *activation, x)
+        let cuts: Vec<f32>;
+        let rule = match activation {
+            Activation::TopK(k) => Rule::TopK(*k),
+            Activation::BatchTopK(_) => Rule::Above(self.parameters.threshold[0].max(0.0)),
+            Activation::Relu => Rule::Above(0.0),
+            Activation::JumpRelu => {
+                cuts = self.parameters.threshold.iter().map(|threshold| threshold.max(0.0)).collect();
+                Rule::AboveEach(&cuts)
+            }
+        };
+        encode::encode(kernels, *threads, self.encoder(self.quantized()?, None), rule, x)
     }
 
     /// b_dec + Σ f_i W_dec[i], [n, dIn].
@@ -201,7 +337,7 @@ impl Sae {
             }
             let first = b * decode::BLOCK_TOKENS;
             let range = first..first + out.len() / d_in;
-            decode::add_features(kernels, &self.parameters.w_dec, *d_in, active, range, out);
+            decode::add_features(kernels, &self.parameters.w_dec, *d_in, active, range, 0..*d_sae, out);
         });
         Ok(out)
     }

@@ -3,9 +3,13 @@
 //! `loops.rs` holds one source of every inner loop, written against [`Vector`]. Here it is compiled for each instruction set and put into a table
 //! of function pointers. Nothing is built for the machine that builds: the same library runs on any CPU of its architecture.
 
+mod bytes;
 mod loops;
 mod vector;
 
+use crate::candidates::{Candidates, Screened};
+use crate::quantize::{Bias, Panel, Rounded};
+use bytes::Bytes;
 pub use loops::{Adam, Backward};
 use vector::Vector;
 
@@ -17,34 +21,130 @@ pub const MAX_TILE_TOKENS: usize = 8;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Path {
+    /// With byte dot products: Ice Lake, Zen 4 and later, and Cascade Lake.
+    Avx512Vnni,
     Avx512,
+    /// With byte dot products in 256-bit registers: Alder Lake and later.
+    AvxVnni,
     Avx2,
+    /// With byte dot products: most 64-bit ARM cores since 2018.
+    NeonDot,
     /// What the architecture always has: SSE2 on x86-64, NEON on AArch64.
     Portable,
 }
 
 impl Path {
-    pub const ALL: [Path; 3] = [Path::Avx512, Path::Avx2, Path::Portable];
+    /// Fastest first.
+    pub const ALL: [Path; 6] = [Path::Avx512Vnni, Path::Avx512, Path::AvxVnni, Path::Avx2, Path::NeonDot, Path::Portable];
 
     pub fn name(self) -> &'static str {
         match self {
+            Path::Avx512Vnni => "avx512-vnni",
             Path::Avx512 => "avx512",
+            Path::AvxVnni => "avx-vnni",
             Path::Avx2 => "avx2",
+            Path::NeonDot => "neon-dotprod",
             Path::Portable => "portable",
         }
     }
 
     /// Whether this CPU, and its operating system, can run it.
     pub fn is_available(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
         match self {
             #[cfg(target_arch = "x86_64")]
-            Path::Avx512 => is_x86_feature_detected!("avx512f"),
+            Path::Avx512Vnni => avx2 && is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni"),
             #[cfg(target_arch = "x86_64")]
-            Path::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
-            #[cfg(not(target_arch = "x86_64"))]
-            Path::Avx512 | Path::Avx2 => false,
+            Path::Avx512 => avx2 && is_x86_feature_detected!("avx512f"),
+            #[cfg(target_arch = "x86_64")]
+            Path::AvxVnni => avx2 && is_x86_feature_detected!("avxvnni"),
+            #[cfg(target_arch = "x86_64")]
+            Path::Avx2 => avx2,
+            #[cfg(target_arch = "aarch64")]
+            Path::NeonDot => std::arch::is_aarch64_feature_detected!("dotprod"),
             Path::Portable => true,
+            _ => false,
         }
+    }
+
+    fn kernels(self) -> Kernels {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Path::Avx512Vnni => avx512_vnni::KERNELS,
+            #[cfg(target_arch = "x86_64")]
+            Path::Avx512 => avx512::KERNELS,
+            #[cfg(target_arch = "x86_64")]
+            Path::AvxVnni => avx_vnni::KERNELS,
+            #[cfg(target_arch = "x86_64")]
+            Path::Avx2 => avx2::KERNELS,
+            #[cfg(target_arch = "aarch64")]
+            Path::NeonDot => neon_dotprod::KERNELS,
+            _ => portable::KERNELS,
+        }
+    }
+}
+
+/// Multiplies bytes: several times as fast as f32, and as exact as [`crate::quantize`] says.
+#[derive(Clone, Copy)]
+pub struct Screen {
+    /// Tokens, and features, that one tile spans. The features are the width of a panel.
+    pub tokens: usize,
+    pub features: usize,
+    /// Largest magnitude of an input's byte, and what is added to it.
+    pub input_max: i32,
+    pub input_offset: i32,
+    #[allow(clippy::type_complexity)] // a name would only hide it
+    tile: unsafe fn(Panel<'_>, Bias<'_>, &[u8], usize, &Screened, &mut [Candidates]) -> u64,
+    cut: unsafe fn(&mut Candidates, usize, f32) -> f32,
+    bound_of_largest: unsafe fn(&mut [f32], usize, usize, f32) -> f32,
+    round: unsafe fn(&[f32], i32, i32, &mut [u8]) -> Rounded,
+    busy: unsafe fn(usize) -> u64,
+}
+
+impl Screen {
+    /// Bounds the pre-activations of one tile of [`crate::quantize::Inputs`], whose first token is `first`, and appends those that may exceed their
+    /// token's threshold to its candidates. The last tile may have fewer tokens. One bit for each token that has more candidates than before.
+    #[inline]
+    pub fn tile(
+        &self,
+        panel: Panel<'_>,
+        bias: Bias<'_>,
+        inputs: &[u8],
+        first: usize,
+        tokens: &Screened,
+        candidates: &mut [Candidates],
+    ) -> u64 {
+        // SAFETY: `Kernels::new` hands out a table only after it found the instruction set.
+        unsafe { (self.tile)(panel, bias, inputs, first, tokens, candidates) }
+    }
+
+    /// Drops the candidates that cannot be among the k best; returns the threshold that k lower bounds exceed, or `floor` if that is more.
+    #[inline]
+    pub fn cut(&self, candidates: &mut Candidates, k: usize, floor: f32) -> f32 {
+        // SAFETY: as in `tile`.
+        unsafe { (self.cut)(candidates, k, floor) }
+    }
+
+    /// A number that at least k of the first `count` of `values` exceed, near the largest such, if it is more than `floor`. Behind them, there is room
+    /// for a vector to be filled up.
+    #[inline]
+    pub fn bound_of_largest(&self, values: &mut [f32], count: usize, k: usize, floor: f32) -> f32 {
+        // SAFETY: as in `tile`.
+        unsafe { (self.bound_of_largest)(values, count, k, floor) }
+    }
+
+    /// Rounds a row of finite numbers to whole steps of magnitude ≤ `max`, and adds `offset`.
+    #[inline]
+    pub fn round(&self, row: &[f32], max: i32, offset: i32, bytes: &mut [u8]) -> Rounded {
+        // SAFETY: as in `tile`.
+        unsafe { (self.round)(row, max, offset, bytes) }
+    }
+
+    /// Multiplies bytes, in registers alone; how many operations that was.
+    pub fn busy(&self, rounds: usize) -> u64 {
+        // SAFETY: as in `tile`.
+        unsafe { (self.busy)(rounds) }
     }
 }
 
@@ -57,24 +157,25 @@ pub struct Kernels {
     pub tile_tokens: usize,
     /// Features that one register tile spans: the width of a packed panel.
     pub tile_features: usize,
+    /// None where multiplying bytes is no faster.
+    pub screen: Option<Screen>,
     tile: unsafe fn(&[&[f32]], &[f32], &[f32], &[f32], &mut [f32], &mut [u64]),
     dot: unsafe fn(&[f32], &[f32]) -> f32,
+    dots: unsafe fn(&[f32], &[u32], &[f32], &mut [f32]),
     axpy: unsafe fn(&mut [f32], f32, &[f32]),
-    axpy_group: unsafe fn(&mut [f32], [f32; GROUP], [&[f32]; GROUP]),
-    backward: unsafe fn(Backward<'_>, &mut [f32], &mut [f32]) -> f32,
+    axpy_group: unsafe fn(&mut [f32], [f32; GROUP], [&[f32]; GROUP], [&[f32]; GROUP]),
+    backward: unsafe fn(Backward<'_>, &mut [f32], &mut [f32]) -> [f32; GROUP],
     adam: unsafe fn(&Adam, &mut [f32], &mut [f32], &mut [f32], &[f32]),
+    scale: unsafe fn(&mut [f32], f32),
+    widen: unsafe fn(&[u16], &mut [f32]),
+    narrow: unsafe fn(&[f32], &mut [u16], u32, u32),
+    busy: unsafe fn(usize) -> u64,
 }
 
 impl Kernels {
     /// The loops for `path`, or none when this CPU cannot run it.
     pub fn new(path: Path) -> Option<Self> {
-        path.is_available().then_some(match path {
-            #[cfg(target_arch = "x86_64")]
-            Path::Avx512 => avx512::KERNELS,
-            #[cfg(target_arch = "x86_64")]
-            Path::Avx2 => avx2::KERNELS,
-            _ => portable::KERNELS,
-        })
+        path.is_available().then(|| path.kernels())
     }
 
     /// The fastest loops that this CPU can run.
@@ -97,6 +198,13 @@ impl Kernels {
         unsafe { (self.dot)(a, b) }
     }
 
+    /// `out[i]` = row `rows[i]` of `weights` · x, the same as `dot` gives.
+    #[inline]
+    pub fn dots(&self, weights: &[f32], rows: &[u32], x: &[f32], out: &mut [f32]) {
+        // SAFETY: as in `tile`.
+        unsafe { (self.dots)(weights, rows, x, out) }
+    }
+
     /// y += a x.
     #[inline]
     pub fn axpy(&self, y: &mut [f32], a: f32, x: &[f32]) {
@@ -104,16 +212,16 @@ impl Kernels {
         unsafe { (self.axpy)(y, a, x) }
     }
 
-    /// y += Σ a[i] x[i], in this order.
+    /// y += Σ a[i] x[i], in this order, while the `next` x are asked for.
     #[inline]
-    pub fn axpy_group(&self, y: &mut [f32], a: [f32; GROUP], x: [&[f32]; GROUP]) {
+    pub fn axpy_group(&self, y: &mut [f32], a: [f32; GROUP], x: [&[f32]; GROUP], next: [&[f32]; GROUP]) {
         // SAFETY: as in `tile`.
-        unsafe { (self.axpy_group)(y, a, x) }
+        unsafe { (self.axpy_group)(y, a, x, next) }
     }
 
-    /// Adds the gradient of up to [`GROUP`] active tokens of one feature to its decoder and encoder rows; returns that of its bias.
+    /// Adds the gradient of up to [`GROUP`] tokens of one feature to its decoder and encoder rows; returns the loss's derivative by each activation.
     #[inline]
-    pub fn backward(&self, pairs: Backward<'_>, g_dec: &mut [f32], g_enc: &mut [f32]) -> f32 {
+    pub fn backward(&self, pairs: Backward<'_>, g_dec: &mut [f32], g_enc: &mut [f32]) -> [f32; GROUP] {
         // SAFETY: as in `tile`.
         unsafe { (self.backward)(pairs, g_dec, g_enc) }
     }
@@ -124,67 +232,177 @@ impl Kernels {
         // SAFETY: as in `tile`.
         unsafe { (self.adam)(adam, w, m, v, g) }
     }
+
+    /// y *= a.
+    #[inline]
+    pub fn scale(&self, y: &mut [f32], a: f32) {
+        // SAFETY: as in `tile`.
+        unsafe { (self.scale)(y, a) }
+    }
+
+    /// bf16 to f32.
+    #[inline]
+    pub fn widen(&self, halves: &[u16], numbers: &mut [f32]) {
+        // SAFETY: as in `tile`.
+        unsafe { (self.widen)(halves, numbers) }
+    }
+
+    /// f32 to bf16, up or down at random. Of a row with this `seed`, these are the numbers from `column` on.
+    #[inline]
+    pub fn narrow(&self, numbers: &[f32], halves: &mut [u16], seed: u32, column: u32) {
+        // SAFETY: as in `tile`.
+        unsafe { (self.narrow)(numbers, halves, seed, column) }
+    }
+
+    /// Multiplies f32 numbers, in registers alone; how many operations that was.
+    pub fn busy(&self, rounds: usize) -> u64 {
+        // SAFETY: as in `tile`.
+        unsafe { (self.busy)(rounds) }
+    }
 }
 
-/// Compiles the loops for one instruction set. The tile is tokens × vectors: all its sums, one row of weights and one broadcast stay in registers.
+/// Compiles the loops for one instruction set. Tiles are tokens × vectors: all sums, one row of weights and one broadcast stay in registers.
 macro_rules! compile {
-    ($name:ident, $path:expr, $vector:ty, tokens $tokens:literal, vectors $vectors:literal $(, features $features:literal)?) => {
+    ($name:ident, $path:expr, $features:literal, $vector:ident $tokens:literal by $vectors:literal $(, $bytes:ident $byte_tokens:literal by $byte_vectors:literal)?) => {
         mod $name {
             use super::*;
 
-            $(#[target_feature(enable = $features)])?
+            #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
             unsafe fn tile(rows: &[&[f32]], panel: &[f32], bias: &[f32], thresholds: &[f32], z: &mut [f32], above: &mut [u64]) {
-                loops::tile::<$vector, $tokens, $vectors>(rows, panel, bias, thresholds, z, above)
+                loops::tile::<vector::$vector, $tokens, $vectors>(rows, panel, bias, thresholds, z, above)
             }
 
-            $(#[target_feature(enable = $features)])?
+            #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
             unsafe fn dot(a: &[f32], b: &[f32]) -> f32 {
-                loops::dot::<$vector>(a, b)
+                loops::dot::<vector::$vector>(a, b)
             }
 
-            $(#[target_feature(enable = $features)])?
+            #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
+            unsafe fn dots(weights: &[f32], rows: &[u32], x: &[f32], out: &mut [f32]) {
+                loops::dots::<vector::$vector>(weights, rows, x, out)
+            }
+
+            #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
             unsafe fn axpy(y: &mut [f32], a: f32, x: &[f32]) {
-                loops::axpy::<$vector, 1>(y, [a], [x])
+                loops::axpy::<vector::$vector, 1>(y, [a], [x], [x])
             }
 
-            $(#[target_feature(enable = $features)])?
-            unsafe fn axpy_group(y: &mut [f32], a: [f32; GROUP], x: [&[f32]; GROUP]) {
-                loops::axpy::<$vector, GROUP>(y, a, x)
+            #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
+            unsafe fn axpy_group(y: &mut [f32], a: [f32; GROUP], x: [&[f32]; GROUP], next: [&[f32]; GROUP]) {
+                loops::axpy::<vector::$vector, GROUP>(y, a, x, next)
             }
 
-            $(#[target_feature(enable = $features)])?
-            unsafe fn backward(pairs: Backward<'_>, g_dec: &mut [f32], g_enc: &mut [f32]) -> f32 {
-                loops::backward::<$vector>(pairs, g_dec, g_enc)
+            #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
+            unsafe fn backward(pairs: Backward<'_>, g_dec: &mut [f32], g_enc: &mut [f32]) -> [f32; GROUP] {
+                loops::backward::<vector::$vector>(pairs, g_dec, g_enc)
             }
 
-            $(#[target_feature(enable = $features)])?
+            #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
             unsafe fn adam(adam: &Adam, w: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32]) {
-                loops::adam::<$vector>(adam, w, m, v, g)
+                loops::adam::<vector::$vector>(adam, w, m, v, g)
+            }
+
+            #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
+            unsafe fn scale(y: &mut [f32], a: f32) {
+                loops::scale(y, a)
+            }
+
+            #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
+            unsafe fn widen(halves: &[u16], numbers: &mut [f32]) {
+                loops::widen(halves, numbers)
+            }
+
+            #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
+            unsafe fn narrow(numbers: &[f32], halves: &mut [u16], seed: u32, column: u32) {
+                loops::narrow(numbers, halves, seed, column)
+            }
+
+            #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
+            unsafe fn busy(rounds: usize) -> u64 {
+                loops::busy::<vector::$vector>(rounds)
             }
 
             pub const KERNELS: Kernels = Kernels {
                 path: $path,
                 tile_tokens: $tokens,
-                tile_features: $vectors * <$vector>::LANES,
+                tile_features: $vectors * <vector::$vector as Vector>::LANES,
+                screen: first!($(Some(Screen {
+                    tokens: $byte_tokens,
+                    features: $byte_vectors * <bytes::$bytes as Bytes>::LANES,
+                    input_max: <bytes::$bytes as Bytes>::INPUT_MAX,
+                    input_offset: <bytes::$bytes as Bytes>::INPUT_OFFSET,
+                    tile: {
+                        #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
+                        unsafe fn screen(panel: Panel<'_>, bias: Bias<'_>, inputs: &[u8], first: usize, tokens: &Screened, candidates: &mut [Candidates]) -> u64 {
+                            loops::screen::<bytes::$bytes, vector::$vector, $byte_tokens, $byte_vectors>(panel, bias, inputs, first, tokens, candidates)
+                        }
+                        screen
+                    },
+                    cut: {
+                        #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
+                        unsafe fn cut(candidates: &mut Candidates, k: usize, floor: f32) -> f32 {
+                            loops::cut::<vector::$vector>(candidates, k, floor)
+                        }
+                        cut
+                    },
+                    bound_of_largest: {
+                        #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
+                        unsafe fn bound_of_largest(values: &mut [f32], count: usize, k: usize, floor: f32) -> f32 {
+                            loops::bound_of_largest::<vector::$vector>(values, count, k, floor)
+                        }
+                        bound_of_largest
+                    },
+                    round: {
+                        #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
+                        unsafe fn round(row: &[f32], max: i32, offset: i32, bytes: &mut [u8]) -> Rounded {
+                            loops::round(row, max, offset, bytes)
+                        }
+                        round
+                    },
+                    busy: {
+                        #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
+                        unsafe fn busy_bytes(rounds: usize) -> u64 {
+                            loops::busy_bytes::<bytes::$bytes>(rounds)
+                        }
+                        busy_bytes
+                    },
+                }),)? None),
                 tile,
                 dot,
+                dots,
                 axpy,
                 axpy_group,
                 backward,
                 adam,
+                scale,
+                widen,
+                narrow,
+                busy,
             };
         }
     };
 }
 
+macro_rules! first {
+    ($first:expr $(, $rest:expr)?) => {
+        $first
+    };
+}
+
 #[cfg(target_arch = "x86_64")]
-compile!(avx512, Path::Avx512, vector::F32x16, tokens 8, vectors 3, features "avx512f,avx2,fma");
+compile!(avx512_vnni, Path::Avx512Vnni, "avx512f,avx512vnni,avx2,fma", F32x16 8 by 3, Vnni512 12 by 2);
 #[cfg(target_arch = "x86_64")]
-compile!(avx2, Path::Avx2, vector::F32x8, tokens 6, vectors 2, features "avx2,fma");
+compile!(avx512, Path::Avx512, "avx512f,avx2,fma", F32x16 8 by 3);
+#[cfg(target_arch = "x86_64")]
+compile!(avx_vnni, Path::AvxVnni, "avxvnni,avx2,fma", F32x8 6 by 2, Vnni256 6 by 2);
+#[cfg(target_arch = "x86_64")]
+compile!(avx2, Path::Avx2, "avx2,fma", F32x8 6 by 2, Pairs256 5 by 2);
 #[cfg(target_arch = "aarch64")]
-compile!(portable, Path::Portable, vector::F32x4, tokens 6, vectors 4);
+compile!(neon_dotprod, Path::NeonDot, "neon,dotprod", F32x4 6 by 4, Sdot 6 by 4);
+#[cfg(target_arch = "aarch64")]
+compile!(portable, Path::Portable, "neon", F32x4 6 by 4);
 #[cfg(not(target_arch = "aarch64"))]
-compile!(portable, Path::Portable, vector::F32x4, tokens 6, vectors 2);
+compile!(portable, Path::Portable, "sse2", F32x4 6 by 2);
 
 #[cfg(test)]
 mod tests {
@@ -207,6 +425,9 @@ mod tests {
                 let [w, x, y, ..] = &rows[..] else { unreachable!() };
                 let dot = |a: &[f32], b: &[f32]| -> f64 { a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum() };
                 assert!(close(kernels.dot(x, y), dot(x, y)));
+                let mut both = [0.0; 2];
+                kernels.dots(&[&w[..], &x[..]].concat(), &[1, 0], y, &mut both);
+                assert_eq!(both, [kernels.dot(x, y), kernels.dot(w, y)]);
 
                 let mut sum = y.clone();
                 kernels.axpy(&mut sum, 0.5, x);
@@ -218,18 +439,25 @@ mod tests {
                     f: [0.5, 2.0, 9.0, 9.0],
                     inputs: std::array::from_fn(|j| &rows[1 + j.min(1)][..]),
                     errors: std::array::from_fn(|j| &rows[3 + j.min(1)][..]),
+                    next_inputs: [w; GROUP],
+                    next_errors: [w; GROUP],
+                    first: false,
                     scale: 0.25,
                     penalty: 0.125,
                     w_dec: w,
                 };
                 let (mut g_dec, mut g_enc) = (vec![1.0; n], vec![2.0; n]);
-                let bias = kernels.backward(pairs, &mut g_dec, &mut g_enc);
+                let found = kernels.backward(pairs, &mut g_dec, &mut g_enc);
                 let of_f = [0.25 * dot(&rows[3], w) + 0.125, 0.25 * dot(&rows[4], w) + 0.125];
-                assert!(close(bias, of_f[0] + of_f[1]));
+                assert!(close(found[0], of_f[0]) && close(found[1], of_f[1]) && found[2..] == [0.0, 0.0]);
                 for c in 0..n {
                     assert!(close(g_dec[c], 1.0 + 0.25 * (0.5 * f64::from(rows[3][c]) + 2.0 * f64::from(rows[4][c]))));
                     assert!(close(g_enc[c], 2.0 + of_f[0] * f64::from(rows[1][c]) + of_f[1] * f64::from(rows[2][c])));
                 }
+
+                let (mut once, mut other) = (vec![f32::NAN; n], vec![f32::NAN; n]);
+                kernels.backward(Backward { first: true, ..pairs }, &mut once, &mut other);
+                assert!((0..n).all(|c| close(once[c], f64::from(g_dec[c]) - 1.0) && close(other[c], f64::from(g_enc[c]) - 2.0)));
 
                 let adam = Adam { b1: 0.9, b2: 0.99, c1: 0.1, c2: 0.01, epsilon: 1e-8, rate: 0.1, v_scale: 2.0, clip: 0.5 };
                 let (mut w_new, mut m, mut v) = (w.clone(), vec![0.25; n], vec![0.5; n]);

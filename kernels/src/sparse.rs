@@ -27,6 +27,77 @@ impl Sparse {
         (&self.indices[range.clone()], &self.values[range])
     }
 
+    /// The rows of all `blocks`, one below the other.
+    pub fn concatenate(blocks: &[Sparse], threads: usize) -> Result<Sparse, Error> {
+        let (rows, entries) = blocks.iter().fold((0, 0), |(r, e), block| (r + block.rows(), e + block.entries()));
+        let mut all = Sparse { starts: filled(rows + 1, 0)?, indices: filled(entries, 0)?, values: filled(entries, 0.0)? };
+        let mut pieces = Vec::with_capacity(blocks.len());
+        let (mut starts, mut indices, mut values) = (&mut all.starts[1..], &mut all.indices[..], &mut all.values[..]);
+        let mut done = 0;
+        for block in blocks {
+            let (of_starts, of_indices, of_values);
+            (of_starts, starts) = starts.split_at_mut(block.rows());
+            (of_indices, indices) = indices.split_at_mut(block.entries());
+            (of_values, values) = values.split_at_mut(block.entries());
+            pieces.push((block, done, of_starts, of_indices, of_values));
+            done += block.entries();
+        }
+        threads::map(threads, pieces, |(block, done, starts, indices, values)| {
+            for (to, start) in starts.iter_mut().zip(&block.starts[1..]) {
+                *to = done + start;
+            }
+            indices.copy_from_slice(&block.indices);
+            values.copy_from_slice(&block.values);
+        });
+        Ok(all)
+    }
+
+    /// Only the entries, by index and value, that pass.
+    pub fn filter(&self, passes: impl Fn(u32, f32) -> bool) -> Result<Sparse, Error> {
+        let mut kept = Sparse { starts: filled(self.starts.len(), 0)?, ..Sparse::default() };
+        kept.indices.try_reserve(self.entries())?;
+        kept.values.try_reserve(self.entries())?;
+        for r in 0..self.rows() {
+            let (indices, values) = self.row(r);
+            for (&i, &value) in indices.iter().zip(values) {
+                if passes(i, value) {
+                    kept.indices.push(i);
+                    kept.values.push(value);
+                }
+            }
+            kept.starts[r + 1] = kept.indices.len();
+        }
+        Ok(kept)
+    }
+
+    /// Only the `keep` largest entries; of equal ones, the first.
+    pub fn largest(self, keep: usize) -> Result<Sparse, Error> {
+        if self.entries() <= keep {
+            return Ok(self);
+        }
+        if keep == 0 {
+            return Ok(Sparse { starts: filled(self.starts.len(), 0)?, ..Sparse::default() });
+        }
+        let mut values = filled(self.entries(), 0.0)?;
+        values.copy_from_slice(&self.values);
+        let least = *values.select_nth_unstable_by(keep - 1, |a, b| b.total_cmp(a)).1;
+        let mut equal = keep - values.iter().filter(|&&value| value > least).count();
+        let mut kept = Sparse { starts: filled(self.starts.len(), 0)?, indices: filled(keep, 0)?, values: filled(keep, 0.0)? };
+        let mut at = 0;
+        for r in 0..self.rows() {
+            let (indices, values) = self.row(r);
+            for (&i, &value) in indices.iter().zip(values) {
+                if value > least || (value == least && equal > 0) {
+                    equal -= usize::from(value == least);
+                    (kept.indices[at], kept.values[at]) = (i, value);
+                    at += 1;
+                }
+            }
+            kept.starts[r + 1] = at;
+        }
+        Ok(kept)
+    }
+
     /// The same entries by column, of which there are `columns`.
     pub fn transpose(&self, columns: usize, threads: usize) -> Result<Sparse, Error> {
         let mut starts = filled(columns + 1, 0usize)?;

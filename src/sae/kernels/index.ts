@@ -1,13 +1,13 @@
 /** @file Chooses the kernels that an autoencoder computes with. */
 import { ArgumentError } from "../../errors.ts";
 import type { Engine, EngineOptions } from "./engine.ts";
-import { createNativeEngine, type NativePath, nativePaths } from "./native.ts";
+import { createNativeEngine, NATIVE_PATHS, type NativePath, nativePaths } from "./native.ts";
 import { createReferenceEngine } from "./reference.ts";
 
 /** `auto` is `native` where the crate was built, else `reference`. `native` takes the best instruction set of this CPU; its names force one. */
 export type Backend = "auto" | "native" | "reference" | NativePath;
 
-const BACKENDS: readonly Backend[] = ["auto", "native", "reference", "avx512", "avx2", "portable"];
+const BACKENDS: readonly Backend[] = ["auto", "native", "reference", ...NATIVE_PATHS];
 
 export interface CreateEngineOptions {
   /** The environment variable MONOSCOPE_KERNELS sets the default. */
@@ -24,13 +24,11 @@ export function createEngine(
       return nativePaths().length > 0 ? createNativeEngine(options) : createReferenceEngine(options);
     case "native":
       return createNativeEngine(options);
-    case "avx512":
-    case "avx2":
-    case "portable":
-      return createNativeEngine(options, backend);
     case "reference":
       return createReferenceEngine(options);
     default:
-      throw new ArgumentError(`unknown kernels "${backend satisfies never}" (MONOSCOPE_KERNELS): expected one of ${BACKENDS.join(", ")}`);
+      if (!NATIVE_PATHS.includes(backend))
+        throw new ArgumentError(`unknown kernels "${backend}" (MONOSCOPE_KERNELS): expected one of ${BACKENDS.join(", ")}`);
+      return createNativeEngine(options, backend);
   }
 }

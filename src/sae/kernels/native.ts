@@ -4,11 +4,12 @@ import { ArgumentError, type MonoscopeError, NonFiniteError, ShapeError, Unsuppo
 import { type Matrix, matrix } from "../../tensor/matrix.ts";
 import type { SparseFeatures } from "../../tensor/sparse-features.ts";
 import { checkFeatures, checkInput, checkOptions, checkRange, checkStep, stateSize } from "./checks.ts";
-import type { Activation, Engine, EngineOptions, StateTensor, StepOptions, StepStatistics } from "./engine.ts";
-import { serial } from "./serial.ts";
+import type { Activation, Engine, EngineOptions, Moments, StateTensor, StepOptions, StepStatistics } from "./engine.ts";
+import { turns } from "./turns.ts";
 
 /** An instruction set that the native kernels are compiled for. */
-export type NativePath = "avx512" | "avx2" | "portable";
+export const NATIVE_PATHS = ["avx512-vnni", "avx512", "avx-vnni", "avx2", "neon-dotprod", "portable"] as const;
+export type NativePath = (typeof NATIVE_PATHS)[number];
 
 interface NativeSae {
   readonly path: NativePath;
@@ -19,12 +20,28 @@ interface NativeSae {
   step(x: Float32Array, options: StepOptions): Promise<StepStatistics>;
 }
 
+/** What a machine can do at best, per second. */
+export interface KernelPeaks {
+  /** Operations on bytes; undefined where the kernels multiply none. */
+  readonly int8: number | undefined;
+  /** Operations on f32. */
+  readonly f32: number;
+  /** Bytes read from memory and written to it. */
+  readonly bandwidth: number;
+}
+
+interface NativeOptions extends Pick<EngineOptions, "dIn" | "dSae" | "applyBDecToInput" | "threads"> {
+  readonly activation: Activation["kind"];
+  readonly k: number | undefined;
+  readonly moments: Moments;
+  readonly path: NativePath | undefined;
+}
+
 /** `kernels/src/binding.rs`. */
 interface NativeLibrary {
   paths(): NativePath[];
-  NativeSae: new (
-    options: Pick<EngineOptions, "dIn" | "dSae" | "applyBDecToInput" | "threads"> & { k: number | undefined; path: NativePath | undefined },
-  ) => NativeSae;
+  peaks(threads: number): Promise<KernelPeaks>;
+  NativeSae: new (options: NativeOptions) => NativeSae;
 }
 
 let library: NativeLibrary | undefined;
@@ -32,6 +49,16 @@ let library: NativeLibrary | undefined;
 function load(): NativeLibrary {
   library ??= createRequire(import.meta.url)("../../../kernels/monoscope-kernels.node") as NativeLibrary;
   return library;
+}
+
+function loaded(): NativeLibrary {
+  try {
+    return load();
+  } catch (cause) {
+    throw new UnsupportedError("the native kernels are not built: install Rust (https://rustup.rs), then run `node kernels/build.mjs`", {
+      cause,
+    });
+  }
 }
 
 /** The instruction sets that the native kernels can use here, fastest first; none where no Rust toolchain built them. */
@@ -43,40 +70,42 @@ export function nativePaths(): NativePath[] {
   }
 }
 
+/** Measures the peaks of this machine for so many threads, in about a second. @throws UnsupportedError where the native kernels are not built */
+export function kernelPeaks(threads: number): Promise<KernelPeaks> {
+  return loaded().peaks(threads);
+}
+
 /** An engine of zeros on the native kernels. @throws UnsupportedError where they are not built, or this CPU cannot run `path`. */
 export function createNativeEngine(options: EngineOptions, path?: NativePath): Engine {
   return new NativeEngine(options, path);
 }
 
-/** `read` and `write` act at once, but wait for a call in progress; calls that have not begun come after them. */
+/** `read` and `write` act at once, but wait for a step in progress, and `write` for any call; calls that have not begun come after them. */
 class NativeEngine implements Engine {
   readonly dIn: number;
   readonly dSae: number;
   readonly activation: Activation;
   readonly applyBDecToInput: boolean;
   readonly threads: number;
+  readonly moments: Moments;
   readonly backend: string;
   readonly #sae: NativeSae;
-  readonly #inTurn = serial();
+  readonly #turns = turns();
 
   constructor(options: EngineOptions, path: NativePath | undefined) {
     checkOptions(options);
-    const { dIn, dSae, activation, applyBDecToInput, threads } = options;
-    const k = activation.kind === "topk" ? activation.k : undefined;
-    let native: NativeLibrary;
-    try {
-      native = load();
-    } catch (cause) {
-      throw new UnsupportedError("the native kernels are not built: install Rust (https://rustup.rs), then run `node kernels/build.mjs`", {
-        cause,
-      });
-    }
-    this.#sae = translated(() => new native.NativeSae({ dIn, dSae, k, applyBDecToInput, threads, path }));
+    const { dIn, dSae, activation, applyBDecToInput, threads, moments = "f32" } = options;
+    const k = "k" in activation ? activation.k : undefined;
+    const native = loaded();
+    this.#sae = translated(
+      () => new native.NativeSae({ dIn, dSae, activation: activation.kind, k, applyBDecToInput, threads, moments, path }),
+    );
     this.dIn = dIn;
     this.dSae = dSae;
     this.activation = activation;
     this.applyBDecToInput = applyBDecToInput;
     this.threads = threads;
+    this.moments = moments;
     this.backend = `native ${this.#sae.path}`;
   }
 
@@ -94,27 +123,25 @@ class NativeEngine implements Engine {
     translated(() => this.#sae.write(tensor, values, start));
   }
 
-  // The native side reads its arguments on another thread: it gets copies, which nobody can change meanwhile.
+  // The native side reads the arrays where they are, on threads of its own; several encode and decode at a time, a step alone.
 
   async encode(x: Matrix): Promise<SparseFeatures> {
     checkInput(x, this.dIn);
-    const data = x.data.slice();
-    const active = await this.#inTurn(() => translatedAsync(this.#sae.encode(data)));
+    const active = await this.#turns.beside(() => translatedAsync(this.#sae.encode(x.data)));
     return { ...active, rows: x.rows, cols: this.dSae };
   }
 
   async decode(features: SparseFeatures): Promise<Matrix> {
     checkFeatures(features, this.dSae);
-    const [indptr, indices, values] = [features.indptr.slice(), features.indices.slice(), features.values.slice()];
-    const data = await this.#inTurn(() => translatedAsync(this.#sae.decode(indptr, indices, values)));
+    const { indptr, indices, values } = features;
+    const data = await this.#turns.beside(() => translatedAsync(this.#sae.decode(indptr, indices, values)));
     return matrix(features.rows, this.dIn, data);
   }
 
   async step(x: Matrix, options: StepOptions): Promise<StepStatistics> {
     checkInput(x, this.dIn);
-    checkStep(x, options);
-    const [data, copy] = [x.data.slice(), { ...options }];
-    return this.#inTurn(() => translatedAsync(this.#sae.step(data, copy)));
+    checkStep(x, options, this);
+    return this.#turns.alone(() => translatedAsync(this.#sae.step(x.data, options)));
   }
 }
 

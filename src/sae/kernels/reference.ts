@@ -19,7 +19,7 @@ import {
   type StepOptions,
   type StepStatistics,
 } from "./engine.ts";
-import { serial } from "./serial.ts";
+import { turns } from "./turns.ts";
 
 const TOKENS_BETWEEN_PAUSES = 32; // a few dozen milliseconds, after which timers and signals get their turn
 
@@ -53,7 +53,7 @@ class ReferenceEngine implements Engine {
   readonly moments: Moments;
   readonly backend = "reference";
   readonly #state: Record<StateTensor, Float32Array>;
-  readonly #inTurn = serial();
+  readonly #turns = turns();
 
   constructor(options: EngineOptions) {
     checkOptions(options);
@@ -88,14 +88,14 @@ class ReferenceEngine implements Engine {
     checkInput(x, this.dIn);
     assertFinite(x, "activations");
     const data = x.data.slice();
-    return this.#inTurn(() => this.#encode(matrix(x.rows, x.cols, data)));
+    return this.#turns.alone(() => this.#encode(matrix(x.rows, x.cols, data)));
   }
 
   async decode(features: SparseFeatures): Promise<Matrix> {
     checkFeatures(features, this.dSae);
     const { rows } = features;
     const [indptr, indices, values] = [features.indptr.slice(), features.indices.slice(), features.values.slice()];
-    return this.#inTurn(async () => {
+    return this.#turns.alone(async () => {
       const out = matrix(rows, this.dIn);
       for (let t = 0; t < rows; t++) {
         const [start, end] = [indptr[t]!, indptr[t + 1]!];
@@ -111,7 +111,7 @@ class ReferenceEngine implements Engine {
     checkStep(x, options, this);
     assertFinite(x, "activations");
     const [data, copy] = [x.data.slice(), { ...options }];
-    return this.#inTurn(() => this.#step(matrix(x.rows, x.cols, data), copy));
+    return this.#turns.alone(() => this.#step(matrix(x.rows, x.cols, data), copy));
   }
 
   async #encode(x: Matrix): Promise<SparseFeatures> {

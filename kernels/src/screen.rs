@@ -1,0 +1,296 @@
+//! Encoding by way of bytes: every pre-activation is bounded from a product of bytes, and those that may be kept are computed exactly, in f32.
+//!
+//! A token's threshold rises while panel after panel of features passes by: as soon as k features have lower bounds above it, no feature whose upper
+//! bound does not exceed it can be among the k best. Candidates wait in a list that is cut when it is full, and grows where cutting does not help,
+//! so that it never overflows. Of the candidates, the k with the largest upper bounds are computed first; what they reach rules out most of the rest.
+
+use std::ops::Range;
+
+use crate::candidates::{Candidates, Screened};
+use crate::encode::{Encoder, Rule};
+use crate::error::{Error, filled};
+use crate::quantize::{Bias, Inputs, Quantized};
+use crate::simd::{Kernels, Screen};
+use crate::sparse::Sparse;
+use crate::threads;
+
+/// Tokens that meet a panel before the next one is read: they stay in the second-level cache, candidates included.
+const BLOCK_TOKENS: usize = 264;
+/// Where the panels do not fit the last-level cache, more tokens share the reading of one.
+const BLOCK_TOKENS_FAR: usize = 1032;
+const FAR: usize = 16 << 20;
+/// One panel in so many is met first, but at least some, to guess a token's threshold.
+const SAMPLE: usize = 16;
+const SAMPLE_PANELS: usize = 8;
+/// Multiplications of bytes below which one thread does all: about half a millisecond's worth.
+const SMALL: usize = 1 << 25;
+/// What f32 arithmetic adds to the error of a product of n numbers, relative to their norms: half a unit in the last place per addition, of which a lane of
+/// sixteen makes n / 16, and a few at the end.
+const ROUNDING: f32 = f32::EPSILON;
+
+/// See [`crate::encode::encode`]. Batch rules are not for here.
+pub fn encode(
+    kernels: &Kernels,
+    threads: usize,
+    encoder: Encoder<'_>,
+    quantized: &Quantized,
+    rule: Rule<'_>,
+    x: &[f32],
+) -> Result<Sparse, Error> {
+    let d = encoder.d_in;
+    let n = x.len() / d;
+    let threads = if n * quantized.bytes() < SMALL { 1 } else { threads };
+    let job = Job { kernels, encoder, quantized, rule, bias: bias(encoder, quantized, rule)? };
+    let at_most = if quantized.bytes() > FAR { BLOCK_TOKENS_FAR } else { BLOCK_TOKENS };
+    let block = n.div_ceil(4).next_multiple_of(quantized.screen().tokens).min(at_most);
+    let panels = quantized.panels();
+    let blocks = match threads > 1 && n < 4 * quantized.screen().tokens {
+        // Few tokens: the threads share the features.
+        true => {
+            let size = panels.div_ceil(threads);
+            let ranges = (0..panels).step_by(size).map(|first| first..(first + size).min(panels));
+            let mut found = threads::map(threads, ranges, |range| job.screen(x, range)).into_iter();
+            let mut all = found.next().unwrap_or_else(|| Screening::new(&job, x))?;
+            for found in found {
+                for (all, found) in all.candidates.iter_mut().zip(&found?.candidates) {
+                    all.append(found);
+                }
+            }
+            vec![job.settle(x, all)]
+        }
+        false => threads::map(threads, x.chunks(block * d), |x| {
+            let candidates = job.screen(x, 0..panels)?;
+            Ok(job.settle(x, candidates))
+        })
+        .into_iter()
+        .collect::<Result<_, Error>>()?,
+    };
+    Sparse::concatenate(&blocks, threads)
+}
+
+/// b_enc less the feature's cut, −∞ in the lanes beyond the last feature; what adding those may be off by; and the largest sum of both in each panel.
+fn bias(encoder: Encoder<'_>, quantized: &Quantized, rule: Rule<'_>) -> Result<[Vec<f32>; 3], Error> {
+    let width = quantized.screen().features;
+    let padded = quantized.panels() * width;
+    let (mut bias, mut doubt) = (filled(padded, f32::NEG_INFINITY)?, filled(padded, 0.0)?);
+    for (i, &b) in encoder.bias.iter().enumerate() {
+        let cut = if let Rule::AboveEach(cuts) = rule { cuts[i] } else { 0.0 };
+        bias[i] = b - cut;
+        doubt[i] = 4.0 * f32::EPSILON * (b.abs() + cut.abs());
+    }
+    let sums = |(bias, doubt): (&[f32], &[f32])| bias.iter().zip(doubt).map(|(b, d)| b + d).fold(f32::NEG_INFINITY, f32::max);
+    let most = bias.chunks(width).zip(doubt.chunks(width)).map(sums).collect();
+    Ok([bias, doubt, most])
+}
+
+struct Job<'a> {
+    kernels: &'a Kernels,
+    encoder: Encoder<'a>,
+    quantized: &'a Quantized,
+    rule: Rule<'a>,
+    bias: [Vec<f32>; 3],
+}
+
+impl Job<'_> {
+    /// Candidates of the tokens `x` among the features of some panels.
+    fn screen(&self, x: &[f32], panels: Range<usize>) -> Result<Screening, Error> {
+        let mut all = Screening::new(self, x)?;
+        let Rule::TopK(k) = self.rule else {
+            all.meet(self, panels);
+            return Ok(all);
+        };
+        let sampled = (panels.len() / SAMPLE).max(SAMPLE_PANELS);
+        if panels.len() < 2 * sampled {
+            all.meet(self, panels);
+            return Ok(all);
+        }
+        // A sample of the panels tells roughly where the threshold will end, so that not every feature on the way there has to be taken.
+        let stride = panels.len() / sampled;
+        let is_sampled = |p: &usize| (p - panels.start).is_multiple_of(stride);
+        all.meet(self, panels.clone().filter(is_sampled));
+        let expected = k as f64 / stride as f64;
+        let guesses = all.guess(self.quantized.screen(), (expected + 3.0 * expected.sqrt()).ceil() as usize + 1);
+        all.meet(self, panels.clone().filter(|p| !is_sampled(p)));
+        // Where the guess was too high, again without one.
+        let d = self.encoder.d_in;
+        let too_high = |t: &usize| {
+            let list = &all.candidates[*t];
+            guesses[*t] > 0.0 && list.lower[..list.count].iter().filter(|&&lower| lower > guesses[*t]).count() < k
+        };
+        let missed: Vec<usize> = (0..guesses.len()).filter(too_high).collect();
+        if !missed.is_empty() {
+            let x: Vec<f32> = missed.iter().flat_map(|t| &x[t * d..][..d]).copied().collect();
+            let mut again = Screening::new(self, &x)?;
+            again.meet(self, panels);
+            for (i, (&t, list)) in missed.iter().zip(again.candidates).enumerate() {
+                all.candidates[t] = list;
+                all.about.threshold[t] = again.about.threshold[i];
+            }
+        }
+        Ok(all)
+    }
+
+    /// Computes what may be kept, and keeps what the rule says.
+    fn settle(&self, x: &[f32], Screening { about, candidates, .. }: Screening) -> Sparse {
+        let mut found = Sparse { starts: Vec::with_capacity(candidates.len() + 1), ..Sparse::default() };
+        found.starts.push(0);
+        let mut best = Best::default();
+        for ((t, x), list) in x.chunks(self.encoder.d_in).enumerate().zip(candidates) {
+            match self.rule {
+                Rule::TopK(k) => self.settle_top(x, k, (about.inverse[t], about.threshold[t]), list, &mut best, &mut found),
+                _ => {
+                    let features = &list.feature[..list.count];
+                    self.exactly(x, features, &mut best.z);
+                    for (&i, &z) in features.iter().zip(&best.z) {
+                        let kept = match self.rule {
+                            Rule::AboveEach(cuts) => z > cuts[i as usize],
+                            Rule::Above(cut) => z > cut,
+                            _ => z > 0.0,
+                        };
+                        if kept {
+                            found.indices.push(i);
+                            found.values.push(z);
+                        }
+                    }
+                }
+            }
+            found.starts.push(found.indices.len());
+        }
+        found
+    }
+
+    fn settle_top(&self, x: &[f32], k: usize, (inverse, threshold): (f32, f32), mut list: Candidates, best: &mut Best, found: &mut Sparse) {
+        let screen = self.quantized.screen();
+        let threshold = screen.cut(&mut list, k, threshold);
+        let bar = if list.count > k { screen.bound_of_largest(&mut list.upper, list.count, k, threshold) } else { f32::NEG_INFINITY };
+        let (upper, features) = (&list.upper[..list.count], &list.feature[..list.count]);
+        best.keys.clear();
+        self.add(x, upper, features, best, |upper| upper > bar);
+        if list.count > k {
+            let reached = best.least_of(k) * inverse;
+            self.add(x, upper, features, best, |upper| upper <= bar && upper >= reached);
+        }
+        best.least_of(k);
+        best.keys.truncate(k);
+        best.keys.sort_unstable_by_key(|&key| place(key));
+        found.indices.extend(best.keys.iter().map(|&key| place(key)));
+        found.values.extend(best.keys.iter().map(|&key| value(key)));
+    }
+
+    /// Adds the candidates whose upper bounds are asked for to what is known exactly.
+    fn add(&self, x: &[f32], upper: &[f32], features: &[u32], best: &mut Best, asked: impl Fn(f32) -> bool) {
+        best.features.clear();
+        best.features.extend(features.iter().zip(upper).filter(|&(_, &upper)| asked(upper)).map(|(&i, _)| i));
+        self.exactly(x, &best.features, &mut best.z);
+        let positive = best.features.iter().zip(&best.z).filter(|&(_, &z)| z > 0.0);
+        best.keys.extend(positive.map(|(&i, &z)| key(i, z)));
+    }
+
+    /// The pre-activations of `features`.
+    fn exactly(&self, x: &[f32], features: &[u32], z: &mut Vec<f32>) {
+        z.resize(features.len(), 0.0);
+        self.kernels.dots(self.encoder.weights, features, x, z);
+        for (z, &i) in z.iter_mut().zip(features) {
+            *z += self.encoder.bias[i as usize];
+        }
+    }
+}
+
+/// Tokens on their way past the panels.
+struct Screening {
+    inputs: Inputs,
+    about: Screened,
+    candidates: Vec<Candidates>,
+}
+
+impl Screening {
+    fn new(job: &Job<'_>, x: &[f32]) -> Result<Self, Error> {
+        let (screen, d) = (job.quantized.screen(), job.encoder.d_in);
+        let inputs = Inputs::new(screen, x, d)?;
+        let rounding = ROUNDING * (d as f32 / 16.0 + 32.0);
+        let mut about = Screened::default();
+        for rounded in &inputs.rounded {
+            let inverse = 1.0 / rounded.scale;
+            about.inverse.push(inverse);
+            about.error.push(rounded.error + rounded.norm * inverse * rounding);
+            about.norm.push(rounded.norm_in_steps);
+            about.threshold.push(if let Rule::Above(cut) = job.rule { cut * inverse * (1.0 - 4.0 * f32::EPSILON) } else { 0.0 });
+        }
+        let padded = inputs.rounded.len().next_multiple_of(screen.tokens);
+        for numbers in [&mut about.inverse, &mut about.error, &mut about.norm] {
+            numbers.resize(padded, 0.0);
+        }
+        about.threshold.resize(padded, f32::INFINITY); // nothing comes of these
+        let limit = if let Rule::TopK(k) = job.rule { 3 * k + 32 } else { usize::MAX };
+        let candidates = inputs.rounded.iter().map(|_| Candidates::new(limit)).collect();
+        Ok(Screening { inputs, about, candidates })
+    }
+
+    fn meet(&mut self, job: &Job<'_>, panels: impl Iterator<Item = usize>) {
+        let screen = job.quantized.screen();
+        let width = screen.features;
+        let k = if let Rule::TopK(k) = job.rule { k } else { usize::MAX };
+        for p in panels {
+            let panel = job.quantized.panel(p);
+            let range = p * width..(p + 1) * width;
+            let bias = Bias { bias: &job.bias[0][range.clone()], doubt: &job.bias[1][range], most: job.bias[2][p] };
+            let tiles = self.inputs.tiles().zip(self.candidates.chunks_mut(screen.tokens));
+            for (tile, (inputs, candidates)) in tiles.enumerate() {
+                let first = tile * screen.tokens;
+                let mut grown = screen.tile(panel, bias, inputs, first, &self.about, candidates);
+                while grown != 0 {
+                    let t = grown.trailing_zeros() as usize;
+                    let threshold = &mut self.about.threshold[first + t];
+                    candidates[t].settle(|list| *threshold = screen.cut(list, k, *threshold));
+                    grown &= grown - 1;
+                }
+            }
+        }
+    }
+
+    /// Raises each token's threshold to what `m` lower bounds exceed so far; what it is raised to, or 0.
+    fn guess(&mut self, screen: &Screen, m: usize) -> Vec<f32> {
+        let guess = |(list, threshold): (&mut Candidates, &mut f32)| {
+            let guess = screen.bound_of_largest(&mut list.lower, list.count, m, *threshold);
+            match guess > *threshold {
+                true => std::mem::replace(threshold, guess).max(guess),
+                false => 0.0,
+            }
+        };
+        self.candidates.iter_mut().zip(&mut self.about.threshold).map(guess).collect()
+    }
+}
+
+/// What is known exactly of one token.
+#[derive(Default)]
+struct Best {
+    /// Positive pre-activations with their features: larger keys are better.
+    keys: Vec<u64>,
+    /// Features that are computed next, and their pre-activations.
+    features: Vec<u32>,
+    z: Vec<f32>,
+}
+
+impl Best {
+    /// Brings the k best to the front; the least of them, or 0 when there are fewer.
+    fn least_of(&mut self, k: usize) -> f32 {
+        match self.keys.len() {
+            len if len < k => 0.0,
+            len if len == k => self.keys.iter().min().map_or(0.0, |&key| value(key)),
+            _ => value(*self.keys.select_nth_unstable_by(k - 1, |a, b| b.cmp(a)).1),
+        }
+    }
+}
+
+/// The bits of a positive number, which order as the numbers do, above the complement of its place: of equal numbers, the first is the largest.
+pub(crate) fn key(place: u32, z: f32) -> u64 {
+    (u64::from(z.to_bits()) << 32) | u64::from(!place)
+}
+
+pub(crate) fn value(key: u64) -> f32 {
+    f32::from_bits((key >> 32) as u32)
+}
+
+pub(crate) fn place(key: u64) -> u32 {
+    !(key as u32)
+}
