@@ -62,7 +62,7 @@ export function trainCommand(): Command {
             sizes,
           )
           .option("--l1 <coefficient>", "cost of activation (standard; default: 5)", realNumber(0, 1e6))
-          .option("--l0 <coefficient>", "cost of an active feature (jumprelu; default: 0.5)", realNumber(0, 1e6))
+          .option("--l0 <coefficient>", "cost of an active feature (jumprelu; default: 0.4)", realNumber(0, 1e6))
           .option("--bandwidth <width>", "how near to a threshold activations move it (jumprelu; default: 0.5)", realNumber(1e-9, 1e6))
           .addOption(
             new Option("--moments <type>", "Adam's moments; bf16 saves memory (default: bf16 from 524288 features on)").choices([

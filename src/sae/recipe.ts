@@ -63,6 +63,7 @@ export interface JumpReLURecipe extends CommonRecipe {
   readonly l0WarmUp: number;
   /** Width of the band around a threshold in which pre-activations move it. */
   readonly bandwidth: number;
+  /** Where thresholds begin; by default √λ, the activation at which a feature with a direction of unit norm pays for itself. */
   readonly initialThreshold: number;
   readonly auxCoefficient: number;
 }
@@ -91,7 +92,7 @@ export function recipe({
   l1 = 5,
   l1WarmUp = 0.05,
   resampleAt = [0.25, 0.5],
-  l0 = 0.5,
+  l0 = 0.4,
   l0WarmUp = 0.05,
   bandwidth = 0.5,
   initialThreshold = Math.sqrt(l0),

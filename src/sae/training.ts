@@ -116,13 +116,11 @@ export async function train(options: TrainingOptions): Promise<SparseAutoencoder
   );
   const engines = new Map(members.map(({ name, engine }) => [name, engine]));
   const stream = activationStream(source, { epochs, batchSize, seed });
-  const resumed = await readCheckpoint(run, engines);
-  const pool = await stream.pool(Math.min(resumed?.position.pool ?? 0, stream.pools - 1), signal);
-  const start = resumed ?? begin(inputStatistics(pool.activations), members);
+  const { start, steps } = await begin(members, stream, await readCheckpoint(run, engines), signal);
   const log = await openLog(join(run, "log.jsonl"), start, onProgress);
   let state = start;
   let checkpointed = performance.now();
-  for await (const taken of steps(members, stream, pool, start, signal)) {
+  for await (const taken of steps) {
     state = taken.state;
     await log.add({ step: state.step, tokens: state.tokens, progress: taken.progress, members: taken.members });
     if (signal?.aborted || performance.now() - checkpointed > checkpointEvery * 1000) {
@@ -235,10 +233,17 @@ class Member {
   }
 }
 
-/** The state before the first step, with fresh parameters. */
-function begin(statistics: InputStatistics, members: readonly Member[]): TrainingState {
-  for (const member of members) member.initialise(statistics);
-  return { step: 0, tokens: 0, position: { pool: 0, batch: 0 }, statistics };
+/** Where training begins, with fresh parameters unless it is resumed, and its steps from there. Only these hold the first pool, to let it go when they are through with it. */
+async function begin(
+  members: readonly Member[],
+  stream: ActivationStream,
+  resumed: TrainingState | undefined,
+  signal: AbortSignal | undefined,
+): Promise<{ start: TrainingState; steps: AsyncGenerator<StepTaken> }> {
+  const pool = await stream.pool(Math.min(resumed?.position.pool ?? 0, stream.pools - 1), signal);
+  const start = resumed ?? { step: 0, tokens: 0, position: { pool: 0, batch: 0 }, statistics: inputStatistics(pool.activations) };
+  if (!resumed) for (const member of members) member.initialise(start.statistics);
+  return { start, steps: stepsFrom(start, pool, members, stream, signal) };
 }
 
 interface StepTaken {
@@ -249,11 +254,11 @@ interface StepTaken {
 }
 
 /** Takes one step after another with all members, from `start` to the end of the stream. @param pool the one that `start` is in */
-async function* steps(
+async function* stepsFrom(
+  start: TrainingState,
+  pool: Pool,
   members: readonly Member[],
   stream: ActivationStream,
-  pool: Pool,
-  start: TrainingState,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<StepTaken> {
   const { mean, scale } = start.statistics;
