@@ -148,9 +148,12 @@ impl NativeSae {
         self.path.name()
     }
 
+    /// Fills `to`, which is JavaScript's own memory: memory of ours would be given back only when the event loop turns.
     #[napi]
-    pub fn read(&self, tensor: String, start: i64, length: i64) -> Result<Float32Array> {
-        reading(&self.shared, |sae| Ok(Float32Array::new(sae.read(&tensor, start.max(0) as usize, length.max(0) as usize)?)))
+    pub fn read(&self, tensor: String, start: i64, mut to: Float32ArraySlice<'_>) -> Result<()> {
+        // SAFETY: the array is fresh, and JavaScript stands still meanwhile.
+        let to = unsafe { to.as_mut() };
+        reading(&self.shared, |sae| sae.read(&tensor, start.max(0) as usize, to))
     }
 
     #[napi]

@@ -10,6 +10,20 @@ use crate::error::Error;
 const LINE: usize = 64;
 const HUGE_PAGE: usize = 2 << 20;
 
+/// Smaller ones are not worth asking the system about.
+const LARGE: usize = 64 << 20;
+
+/// Bytes of memory that can still be had, where the system says.
+fn available() -> Option<usize> {
+    let number = |path: &str| std::fs::read_to_string(path).ok()?.trim().parse::<usize>().ok();
+    let information = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = information.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let free = line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok()? << 10;
+    // A container's own limit.
+    let limit = number("/sys/fs/cgroup/memory.max").zip(number("/sys/fs/cgroup/memory.current"));
+    Some(limit.map_or(free, |(most, used)| free.min(most.saturating_sub(used))))
+}
+
 /// Numbers that are valid as zero bytes, and need no drop.
 pub trait Plain: Copy {}
 impl Plain for f32 {}
@@ -32,6 +46,10 @@ impl<T: Plain> Buffer<T> {
         let layout = Self::layout(length).ok_or_else(|| Error::memory(usize::MAX))?;
         if layout.size() == 0 {
             return Ok(Buffer { start: NonNull::dangling(), length });
+        }
+        // Where memory is promised freely, a promise that cannot be kept ends the process when the memory is first written.
+        if layout.size() >= LARGE && available().is_some_and(|bytes| bytes < layout.size()) {
+            return Err(Error::memory(layout.size()));
         }
         // SAFETY: the size is not 0.
         let start = NonNull::new(unsafe { alloc(layout) }).ok_or_else(|| Error::memory(layout.size()))?;
@@ -111,5 +129,7 @@ mod tests {
     fn more_than_there_can_be_is_an_error() {
         assert!(matches!(Buffer::<f32>::zeros(usize::MAX / 2), Err(Error::Memory(_))));
         assert!(matches!(Buffer::<f32>::zeros(1 << 60), Err(Error::Memory(_))));
+        #[cfg(target_os = "linux")]
+        assert!(matches!(Buffer::<u8>::zeros(1 << 42), Err(Error::Memory(_))));
     }
 }

@@ -202,4 +202,92 @@ mod tests {
             }
         }
     }
+
+    /// Numbers as residual streams have them, and worse: many small, a few huge, some rows alike, some zero.
+    struct Draw(u64);
+
+    impl Draw {
+        /// In (0, 1).
+        fn next(&mut self) -> f32 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            ((self.0 >> 41) as f32 + 0.5) / (1u64 << 23) as f32
+        }
+
+        fn below(&mut self, n: usize) -> usize {
+            (self.next() * n as f32) as usize % n
+        }
+
+        fn rows(&mut self, rows: usize, d: usize) -> Vec<f32> {
+            let tail = [0.0, 0.5, 1.0, 3.0][self.below(4)];
+            let outliers = [0, 0, 1, 3][self.below(4)];
+            let mut all = Vec::with_capacity(rows * d);
+            for r in 0..rows {
+                let scale = 10f32.powf(6.0 * self.next() - 3.0);
+                match self.below(12) {
+                    0 => all.extend(vec![0.0; d]),
+                    1 if r > 0 => all.extend_from_within((r - 1) * d..), // a tie with the row before
+                    _ => all.extend((0..d).map(|_| scale * (self.next() - 0.5) / self.next().powf(tail))),
+                }
+                for _ in 0..outliers {
+                    let c = self.below(d);
+                    all[r * d + c] *= 1e3;
+                }
+            }
+            all
+        }
+    }
+
+    #[test]
+    fn screening_misses_nothing() {
+        let seeds = if cfg!(miri) { 1..4 } else { 1..400 };
+        for kernels in Path::ALL.into_iter().filter_map(Kernels::new).filter(|kernels| kernels.screen.is_some()) {
+            for seed in seeds.clone() {
+                let mut draw = Draw(seed * 0x9e37_79b9_7f4a_7c15);
+                let (d_in, features, n) = (1 + draw.below(200), 1 + draw.below(900), 1 + draw.below(40));
+                let (weights, x) = (draw.rows(features, d_in), draw.rows(n, d_in));
+                let bias: Vec<f32> = (0..features).map(|_| if draw.below(3) == 0 { 20.0 * (draw.next() - 0.5) } else { 0.0 }).collect();
+                let cuts: Vec<f32> = (0..features).map(|_| draw.next()).collect();
+                let quantized = Quantized::new(&kernels, 1, &weights, d_in).unwrap().unwrap();
+                let encoder = Encoder { weights: &weights, bias: &bias, quantized: None, subset: None, d_in };
+                for rule in [Rule::TopK(1 + draw.below(features.min(40))), Rule::Above(draw.next()), Rule::AboveEach(&cuts)] {
+                    let found = screen::encode(&kernels, 2, encoder, &quantized, rule, &x).unwrap();
+                    // The same arithmetic for every pair: what screening leaves out must be what sorting leaves out, to the last bit.
+                    for (t, x) in x.chunks(d_in).enumerate() {
+                        let z = |i: usize| kernels.dot(encoder.row(i), x) + bias[i];
+                        let mut expected: Vec<(u32, f32)> = (0..features).map(|i| (i as u32, z(i))).collect();
+                        match rule {
+                            Rule::TopK(k) => {
+                                expected.retain(|&(_, z)| z > 0.0);
+                                expected.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+                                expected.truncate(k);
+                                expected.sort_by_key(|&(i, _)| i);
+                            }
+                            Rule::AboveEach(cuts) => expected.retain(|&(i, z)| z > cuts[i as usize]),
+                            Rule::Above(cut) => expected.retain(|&(_, z)| z > cut),
+                            Rule::BatchTopK(_) => unreachable!(),
+                        }
+                        let (indices, values) = found.row(t);
+                        let found: Vec<(u32, f32)> = indices.iter().copied().zip(values.iter().copied()).collect();
+                        assert_eq!(found, expected, "{:?}, seed {seed}, token {t}, {rule:?}", kernels.path);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn candidates_that_all_tie_overflow_nothing() {
+        for kernels in Path::ALL.into_iter().filter_map(Kernels::new) {
+            let (d_in, features) = (20, 3000);
+            let weights = vec![0.25; features * d_in];
+            let (bias, x) = (vec![0.0; features], vec![1.0; 9 * d_in]);
+            let Some(quantized) = Quantized::new(&kernels, 1, &weights, d_in).unwrap() else { continue };
+            let encoder = Encoder { weights: &weights, bias: &bias, quantized: None, subset: None, d_in };
+            let found = screen::encode(&kernels, 1, encoder, &quantized, Rule::TopK(7), &x).unwrap();
+            assert_eq!(found.row(8), (&[0, 1, 2, 3, 4, 5, 6][..], &[5.0; 7][..]));
+            assert_eq!(screen::encode(&kernels, 1, encoder, &quantized, Rule::Above(4.9), &x).unwrap().entries(), 9 * features);
+        }
+    }
 }

@@ -5,8 +5,8 @@
 //! w·x = r s (p·q) + w·(x − s q) + (w − r p)·(s q)
 //! ```
 //! and the last two terms, the rounding error, are bounded by s κ_x ‖w‖ + r κ_w s ‖q‖. Rounding errors are spread evenly over ±½ step, so a weighted
-//! sum of them has at most the variance ‖w‖² / 12 in steps, and tails no heavier than a normal distribution's: with κ = 7/√12 each of the two terms is
-//! exceeded with a probability below 5 · 10⁻¹¹. That holds where the numbers move over several steps. Where most of a row lies within a step of 0, because
+//! sum of them has at most the variance ‖w‖² / 12 in steps, and tails no heavier than a normal distribution's: with κ = 6/√12 each of the two terms is
+//! exceeded with a probability below 2 · 10⁻⁹. That holds where the numbers move over several steps. Where most of a row lies within a step of 0, because
 //! one coordinate dwarfs the others, rounding is no noise, and κ is the norm of the rounding error itself: a bound that holds always (Cauchy and Schwarz).
 
 use std::ops::Range;

@@ -186,16 +186,15 @@ impl Sae {
         }
     }
 
-    /// Copies `length` numbers of a state tensor from `start` on.
-    pub fn read(&self, name: &str, start: usize, length: usize) -> Result<Vec<f32>, Error> {
-        let range = self.range(name, start, length)?;
-        let mut numbers = filled(length, 0.0)?;
+    /// Copies numbers of a state tensor, from `start` on, to the whole of `to`.
+    pub fn read(&self, name: &str, start: usize, to: &mut [f32]) -> Result<(), Error> {
+        let range = self.range(name, start, to.len())?;
         match self.tensor(name) {
-            Tensor::Numbers(tensor) => numbers.copy_from_slice(&tensor[range]),
-            Tensor::Moment(moment) => moment.read(range, &mut numbers),
-            Tensor::Zeros => {}
+            Tensor::Numbers(tensor) => to.copy_from_slice(&tensor[range]),
+            Tensor::Moment(moment) => moment.read(range, to),
+            Tensor::Zeros => to.fill(0.0),
         }
-        Ok(numbers)
+        Ok(())
     }
 
     /// Overwrites a state tensor from `start` on.

@@ -244,15 +244,15 @@ pub fn round(row: &[f32], max: i32, offset: i32, bytes: &mut [u8]) -> Rounded {
     let noise = small.iter().sum::<i32>() as usize * 2 <= row.len();
     Rounded {
         scale,
-        error: if noise { SEVEN_SIGMA } else { rounding * (1.0 + 1e-5) },
+        error: if noise { SIX_SIGMA } else { rounding * (1.0 + 1e-5) },
         norm,
         norm_in_steps: (in_steps.iter().map(|&x| i64::from(x)).sum::<i64>() as f32).sqrt(),
         sum: sum.iter().sum(),
     }
 }
 
-/// Seven standard deviations of a rounding error, in steps: 7 / √12.
-const SEVEN_SIGMA: f32 = 2.020_726;
+/// Six standard deviations of a rounding error, in steps: 6 / √12.
+const SIX_SIGMA: f32 = 1.732_051;
 
 /// See `Kernels::dot`.
 #[inline(always)]

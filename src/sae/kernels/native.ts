@@ -13,7 +13,7 @@ export type NativePath = (typeof NATIVE_PATHS)[number];
 
 interface NativeSae {
   readonly path: NativePath;
-  read(tensor: string, start: number, length: number): Float32Array;
+  read(tensor: string, start: number, to: Float32Array): void;
   write(tensor: string, values: Float32Array, start: number): void;
   encode(x: Float32Array): Promise<Pick<SparseFeatures, "indptr" | "indices" | "values">>;
   decode(indptr: Uint32Array, indices: Uint32Array, values: Float32Array): Promise<Float32Array>;
@@ -115,7 +115,9 @@ class NativeEngine implements Engine {
 
   read(tensor: StateTensor, start = 0, length = this.size(tensor) - start): Float32Array {
     checkRange(this, tensor, start, length);
-    return translated(() => this.#sae.read(tensor, start, length));
+    const values = new Float32Array(length);
+    translated(() => this.#sae.read(tensor, start, values));
+    return values;
   }
 
   write(tensor: StateTensor, values: Float32Array, start = 0): void {
