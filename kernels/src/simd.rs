@@ -4,12 +4,14 @@
 //! of function pointers. Nothing is built for the machine that builds: the same library runs on any CPU of its architecture.
 
 mod bytes;
+mod dense;
 mod loops;
 mod vector;
 
 use crate::candidates::{Candidates, Screened};
 use crate::quantize::{Bias, Panel, Rounded};
 use bytes::Bytes;
+pub use dense::Product;
 pub use loops::{Adam, Backward};
 use vector::Vector;
 
@@ -169,6 +171,10 @@ pub struct Kernels {
     scale: unsafe fn(&mut [f32], f32),
     widen: unsafe fn(&[u16], &mut [f32]),
     narrow: unsafe fn(&[f32], &mut [u16], u32, u32),
+    product: unsafe fn(Product<'_>, usize, usize, &mut [f32], usize),
+    activate: unsafe fn(&mut [f32], f32, f32) -> (usize, f32),
+    band: unsafe fn(&[f32], f32, f32, f32, u32, &mut Vec<u32>),
+    gate: unsafe fn(&mut [f32], &[f32], f32, f32) -> f32,
     busy: unsafe fn(usize) -> u64,
 }
 
@@ -254,6 +260,35 @@ impl Kernels {
         unsafe { (self.narrow)(numbers, halves, seed, column) }
     }
 
+    /// The first `rows` and `columns` of one tile of a product of matrices, written or added to `c`, whose rows are `c_row` numbers apart.
+    /// Each number is summed in the order of the columns of A, wherever in a tile it lies.
+    #[inline]
+    pub fn product(&self, product: Product<'_>, rows: usize, columns: usize, c: &mut [f32], c_row: usize) {
+        // SAFETY: as in `tile`.
+        unsafe { (self.product)(product, rows, columns, c, c_row) }
+    }
+
+    /// Pre-activations, less their bias, become activations: what does not exceed `cut` becomes 0. How many do, and their sum.
+    #[inline]
+    pub fn activate(&self, z: &mut [f32], bias: f32, cut: f32) -> (usize, f32) {
+        // SAFETY: as in `tile`.
+        unsafe { (self.activate)(z, bias, cut) }
+    }
+
+    /// Appends the places, counted from `first`, of the pre-activations, given less their bias, that are nearer than `half` to `threshold`.
+    #[inline]
+    pub fn band(&self, z: &[f32], bias: f32, threshold: f32, half: f32, first: u32, places: &mut Vec<u32>) {
+        // SAFETY: as in `tile`.
+        unsafe { (self.band)(z, bias, threshold, half, first, places) }
+    }
+
+    /// g = scale g + penalty where f > 0, else 0. The sum of that.
+    #[inline]
+    pub fn gate(&self, g: &mut [f32], f: &[f32], scale: f32, penalty: f32) -> f32 {
+        // SAFETY: as in `tile`.
+        unsafe { (self.gate)(g, f, scale, penalty) }
+    }
+
     /// Multiplies f32 numbers, in registers alone; how many operations that was.
     pub fn busy(&self, rounds: usize) -> u64 {
         // SAFETY: as in `tile`.
@@ -318,6 +353,26 @@ macro_rules! compile {
             }
 
             #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
+            unsafe fn product(product: Product<'_>, rows: usize, columns: usize, c: &mut [f32], c_row: usize) {
+                dense::product::<vector::$vector, $tokens, $vectors>(product, rows, columns, c, c_row)
+            }
+
+            #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
+            unsafe fn activate(z: &mut [f32], bias: f32, cut: f32) -> (usize, f32) {
+                dense::activate(z, bias, cut)
+            }
+
+            #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
+            unsafe fn band(z: &[f32], bias: f32, threshold: f32, half: f32, first: u32, places: &mut Vec<u32>) {
+                dense::band::<vector::$vector>(z, bias, threshold, half, first, places)
+            }
+
+            #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
+            unsafe fn gate(g: &mut [f32], f: &[f32], scale: f32, penalty: f32) -> f32 {
+                dense::gate(g, f, scale, penalty)
+            }
+
+            #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
             unsafe fn busy(rounds: usize) -> u64 {
                 loops::busy::<vector::$vector>(rounds)
             }
@@ -377,6 +432,10 @@ macro_rules! compile {
                 scale,
                 widen,
                 narrow,
+                product,
+                activate,
+                band,
+                gate,
                 busy,
             };
         }
@@ -476,7 +535,7 @@ mod tests {
         let adam = Adam { b1: 0.9, b2: 0.99, c1: 0.1, c2: 0.01, epsilon: 1e-8, rate: 0.1, v_scale: 1.0, clip: 1.0 };
         for kernels in Path::ALL.into_iter().filter_map(Kernels::new) {
             let (mut w, mut m, mut v) = ([1.0; 37], [-1e-3; 37], [1e-6; 37]);
-            for _ in 0..9000 {
+            for _ in 0..if cfg!(miri) { 9 } else { 9000 } {
                 kernels.adam(&adam, &mut w, &mut m, &mut v, &[0.0; 37]);
             }
             assert!(m.iter().chain(&v).all(|x| !x.is_subnormal() && x.abs() < 1e-30), "{m:?} {v:?}");
