@@ -17,7 +17,7 @@ use crate::threads;
 /// Tokens that meet a panel before the next one is read: they stay in the second-level cache, candidates included.
 const BLOCK_TOKENS: usize = 264;
 /// Where the panels do not fit the last-level cache, more tokens share the reading of one.
-const BLOCK_TOKENS_FAR: usize = 1032;
+const BLOCK_TOKENS_FAR: usize = 528;
 const FAR: usize = 16 << 20;
 /// One panel in so many is met first, but at least some, to guess a token's threshold.
 const SAMPLE: usize = 16;
