@@ -39,7 +39,7 @@ pub struct Encoder<'a> {
     pub bias: &'a [f32],
     /// The weights in bytes, where this CPU can screen.
     pub quantized: Option<&'a Quantized>,
-    /// Ascending features; none for all. Not quantized.
+    /// Ascending features; none for all.
     pub subset: Option<&'a [u32]>,
     pub d_in: usize,
 }
@@ -62,27 +62,49 @@ impl<'a> Encoder<'a> {
 
 /// One in so many pre-activations may be kept for screening to pay: computing a kept one again costs as much as that many in a tile.
 const SPARSE: usize = 16;
+/// One in so many features must be among those encoded for screening all of them to pay: that is how much faster bytes are.
+const LEAST_SUBSET: usize = 4;
 /// Tokens from which the share of pre-activations that are kept is estimated.
 const SAMPLE: usize = 64;
 /// What is asked for besides the share that a batch keeps on average, when its threshold is guessed from a sample.
 const GUESS_MORE: f64 = 1.25;
 
+/// Of a rule that keeps what exceeds something, the share of pre-activations that it keeps, estimated from a few tokens: from the batch and the weights
+/// alone, so that every run takes the same roads. None for the other rules.
+pub fn share(kernels: &Kernels, threads: usize, encoder: Encoder<'_>, rule: Rule<'_>, x: &[f32]) -> Result<Option<f64>, Error> {
+    if !matches!(rule, Rule::Above(_) | Rule::AboveEach(_)) || x.is_empty() {
+        return Ok(None);
+    }
+    let sample = sample(x, encoder.d_in, SAMPLE);
+    let pairs = sample.len() / encoder.d_in * encoder.features();
+    Ok(Some(tiles::encode(kernels, threads, encoder, rule, &sample)?.entries() as f64 / pairs as f64))
+}
+
 /// Pre-activations of `x` [n, dIn] that the rule keeps. b_dec is already subtracted from `x` where it should be. Rows are tokens; indices are features.
 pub fn encode(kernels: &Kernels, threads: usize, encoder: Encoder<'_>, rule: Rule<'_>, x: &[f32]) -> Result<Sparse, Error> {
+    let few = x.len() / encoder.d_in <= SAMPLE;
+    encode_share(kernels, threads, encoder, rule, x, if few { None } else { share(kernels, threads, encoder, rule, x)? })
+}
+
+/// The same, where [`share`] is known, or of no use.
+pub fn encode_share(
+    kernels: &Kernels,
+    threads: usize,
+    encoder: Encoder<'_>,
+    rule: Rule<'_>,
+    x: &[f32],
+    share: Option<f64>,
+) -> Result<Sparse, Error> {
     let run = |rule: Rule<'_>, x: &[f32], quantized: Option<&Quantized>| match quantized {
         Some(quantized) => screen::encode(kernels, threads, encoder, quantized, rule, x),
         None => tiles::encode(kernels, threads, encoder, rule, x),
     };
     let (n, features) = (x.len() / encoder.d_in, encoder.features());
-    let quantized = encoder.quantized.filter(|_| encoder.subset.is_none());
+    let quantized = encoder.quantized.filter(|_| features * LEAST_SUBSET >= encoder.bias.len());
     match rule {
         Rule::TopK(k) => run(rule, x, quantized.filter(|_| k * SPARSE / 4 <= features)),
         Rule::Above(_) | Rule::AboveEach(_) => {
-            let sample = sample(x, encoder.d_in, SAMPLE);
-            let dense = match n <= SAMPLE {
-                true => false,
-                false => tiles::encode(kernels, threads, encoder, rule, &sample)?.entries() * SPARSE > SAMPLE * features,
-            };
+            let dense = share.is_some_and(|share| share * SPARSE as f64 > 1.0);
             run(rule, x, quantized.filter(|_| !dense))
         }
         Rule::BatchTopK(keep) => {

@@ -137,7 +137,7 @@ impl Sae {
     }
 
     /// The length of a state tensor, by the name that checkpoints give it: `wEnc`, `m.wEnc`, `v.wEnc`, …, `tokensSinceFired`.
-    fn length(&self, name: &str) -> Option<usize> {
+    pub(crate) fn length(&self, name: &str) -> Option<usize> {
         let (parameter, is_moment) = name.strip_prefix("m.").or(name.strip_prefix("v.")).map_or((name, false), |rest| (rest, true));
         let Config { d_in, d_sae, activation, .. } = self.config;
         match parameter {

@@ -68,12 +68,13 @@ pub fn encode(
     Sparse::concatenate(&blocks, threads)
 }
 
-/// b_enc less the feature's cut, −∞ in the lanes beyond the last feature; what adding those may be off by; and the largest sum of both in each panel.
+/// b_enc less the feature's cut, −∞ for features that are not encoded and in the lanes beyond the last; what adding those may be off by; and the largest sum of both in each panel.
 fn bias(encoder: Encoder<'_>, quantized: &Quantized, rule: Rule<'_>) -> Result<[Vec<f32>; 3], Error> {
     let width = quantized.screen().features;
     let padded = quantized.panels() * width;
     let (mut bias, mut doubt) = (filled(padded, f32::NEG_INFINITY)?, filled(padded, 0.0)?);
-    for (i, &b) in encoder.bias.iter().enumerate() {
+    for i in (0..encoder.features()).map(|i| encoder.feature(i)) {
+        let b = encoder.bias[i];
         let cut = if let Rule::AboveEach(cuts) = rule { cuts[i] } else { 0.0 };
         bias[i] = b - cut;
         doubt[i] = 4.0 * f32::EPSILON * (b.abs() + cut.abs());

@@ -530,6 +530,59 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn tiles_are_products_of_matrices() {
+        for kernels in Path::ALL.into_iter().filter_map(Kernels::new) {
+            let (most_rows, width) = (kernels.tile_tokens, kernels.tile_features);
+            let (a, b) = (wave(9 * 40, 0.37), wave(40 * (width + 3), 0.73));
+            for (depth, rows, columns) in [(1, 1, 1), (40, most_rows, width), (17, most_rows - 1, width), (5, most_rows, width - 1)] {
+                for (a_row, a_column, b_row) in [(40, 1, width), (1, 9, width + 3)] {
+                    for add in [false, true] {
+                        let product = Product { a: &a, a_row, a_column, b: &b, b_row, depth, scale: 0.5, add };
+                        let mut c = vec![1.0; rows * (width + 2)];
+                        kernels.product(product, rows, columns, &mut c, width + 2);
+                        for (i, &c) in c.iter().enumerate() {
+                            let (r, column) = (i / (width + 2), i % (width + 2));
+                            let pairs = (0..depth).map(|k| f64::from(a[r * a_row + k * a_column]) * f64::from(b[k * b_row + column]));
+                            match column < columns {
+                                true => assert!(close(c, 0.5 * pairs.sum::<f64>() + f64::from(add))),
+                                false => assert_eq!(c, 1.0),
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn activations_gates_and_bands() {
+        for kernels in Path::ALL.into_iter().filter_map(Kernels::new) {
+            for n in [1, 3, 16, 17, 45] {
+                let (before, g) = (wave(n, 0.37), wave(n, 0.73));
+                let z: Vec<f32> = before.iter().map(|z| z + 0.25).collect();
+                for cut in [0.0, 0.5] {
+                    let mut f = before.clone();
+                    let (count, sum) = kernels.activate(&mut f, 0.25, cut);
+                    assert!(f.iter().zip(&z).all(|(&f, &z)| f == if z > cut { z } else { 0.0 }));
+                    assert_eq!(count, z.iter().filter(|&&z| z > cut).count());
+                    assert!(close(sum, f.iter().map(|&f| f64::from(f)).sum()));
+
+                    let mut gated = g.clone();
+                    let sum = kernels.gate(&mut gated, &f, 2.0, 0.5);
+                    let of_f = |g: f32, f: f32| if f > 0.0 { 2.0 * g + 0.5 } else { 0.0 };
+                    assert!(gated.iter().zip(g.iter().zip(&f)).all(|(&gated, (&g, &f))| close(gated, f64::from(of_f(g, f)))));
+                    assert!(close(sum, gated.iter().map(|&g| f64::from(g)).sum()));
+                }
+                let mut places = vec![7];
+                kernels.band(&before, 0.25, 0.5, 0.375, 100, &mut places);
+                let near = (0..n as u32).filter(|&i| (z[i as usize] - 0.5).abs() < 0.375).map(|i| 100 + i);
+                assert_eq!(places, [7].into_iter().chain(near).collect::<Vec<_>>());
+            }
+        }
+    }
+
     #[test]
     fn moments_of_silent_features_never_become_subnormal() {
         let adam = Adam { b1: 0.9, b2: 0.99, c1: 0.1, c2: 0.01, epsilon: 1e-8, rate: 0.1, v_scale: 1.0, clip: 1.0 };

@@ -1,4 +1,5 @@
-//! One training step: forward, backward over the active (token, feature) pairs alone, and then [`crate::update`].
+//! One training step: forward, backward, and then [`crate::update`]. Forward and [`crate::backward`] visit the active (token, feature) pairs alone, or,
+//! while too many are active for that to pay, [`crate::dense`] multiplies matrices.
 //!
 //! With e_t = x̂_t − x_t, n tokens, and L = mean ‖e_t‖² + λ mean Σ_i f_ti ‖W_dec[i]‖:
 //! ```text
@@ -20,19 +21,15 @@
 
 use std::time::Instant;
 
+use crate::backward::{Branch, Gradient, Jump, Terms};
 use crate::buffer::Buffer;
 use crate::decode;
+use crate::dense::{self, Blocks};
 use crate::encode::{self, Activation, Rule};
 use crate::error::{Error, filled};
 use crate::sae::{Config, Sae};
-use crate::simd::{Backward, GROUP, Kernels};
 use crate::sparse::Sparse;
 use crate::threads;
-
-/// Features whose gradients one piece of work computes: with theirs and those of [`DENSE_TOKENS`] tokens, the rows fit the second-level cache.
-const PIECE: usize = 32;
-/// Tokens that such a piece takes at a time, while features are dense.
-const DENSE_TOKENS: usize = 64;
 
 /// Hyper-parameters of one step; `StepOptions` of engine.ts.
 #[derive(Clone, Debug)]
@@ -85,47 +82,28 @@ pub(crate) struct Scratch {
     aux_errors: Buffer<f32>,
     g_enc: Buffer<f32>,
     g_dec: Buffer<f32>,
+    blocks: Blocks,
 }
 
-/// One loss as the backward pass sees it: which pairs take part, and the error that they made.
-struct Branch<'a> {
-    /// By feature: pre-activations.
-    columns: &'a Sparse,
-    /// For each group of features, where it ends, and its errors, [n, dIn].
-    groups: Vec<(usize, &'a [f32])>,
-    scale: f32,
-    /// λ / n
-    penalty: f32,
-    /// ‖W_dec[i]‖, [dSae]; empty where there is no penalty.
-    norms: &'a [f32],
-    /// Of JumpReLU.
-    jump: Option<Jump<'a>>,
-    /// Whether features that take part count as active.
-    fires: bool,
+/// What the forward pass knows, summed over tokens.
+pub(crate) struct Forward {
+    /// How many activations are > 0.
+    pub active: usize,
+    /// Σ_t ‖e_t‖² of each level.
+    pub squares: Vec<f64>,
+    /// Σ_t Σ_i f_ti ‖W_dec[i]‖
+    pub penalty: f64,
+    /// Σ_t e_t, summed over the levels, [dIn]
+    pub error_sum: Vec<f32>,
 }
 
-#[derive(Clone, Copy)]
-struct Jump<'a> {
-    /// [dSae]
-    threshold: &'a [f32],
-    bandwidth: f32,
-    /// λ₀ / n
-    penalty: f32,
-}
+/// Tells the time since it was last asked.
+pub(crate) struct Clock(Instant);
 
-/// The gradient. Of the features, only those that some token touched have rows.
-pub(crate) struct Gradient<'a> {
-    /// Ascending.
-    pub touched: Vec<u32>,
-    /// Which of them were active, other than for the aux-k loss.
-    pub fired: Vec<bool>,
-    /// [touched, dIn]
-    pub w_enc: &'a [f32],
-    pub b_enc: Vec<f32>,
-    pub w_dec: &'a [f32],
-    pub b_dec: Vec<f32>,
-    /// [touched], or empty where thresholds have no gradient.
-    pub threshold: Vec<f32>,
+impl Clock {
+    pub fn lap(&mut self) -> f64 {
+        std::mem::replace(&mut self.0, Instant::now()).elapsed().as_secs_f64()
+    }
 }
 
 impl Sae {
@@ -138,7 +116,7 @@ impl Sae {
         self.check_prefixes(&options.prefixes)?;
         self.prepare()?;
         let mut scratch = std::mem::take(&mut self.scratch);
-        let result = self.step_with(x, n, options, &mut scratch);
+        let result = self.step_with(x, n, options, &mut scratch, dense::SHARE);
         self.scratch = scratch;
         result
     }
@@ -153,15 +131,29 @@ impl Sae {
         }
     }
 
-    fn step_with(&mut self, x: &[f32], n: usize, options: &StepOptions, scratch: &mut Scratch) -> Result<Statistics, Error> {
+    /// Where more than the share `dense` of the pre-activations is kept, matrices are multiplied.
+    fn step_with(&mut self, x: &[f32], n: usize, options: &StepOptions, scratch: &mut Scratch, dense: f64) -> Result<Statistics, Error> {
         let Config { d_in, d_sae, threads, kernels, activation, .. } = self.config;
-        let Scratch { shifted, errors, aux_errors, g_enc, g_dec } = scratch;
+        let Scratch { shifted, errors, aux_errors, g_enc, g_dec, blocks } = scratch;
         let mut seconds = Seconds::default();
-        let mut clock = Instant::now();
-        let mut lap = || std::mem::replace(&mut clock, Instant::now()).elapsed().as_secs_f64();
+        let mut clock = Clock(Instant::now());
 
         let inputs = self.shift(x, shifted)?;
         let quantized = self.quantized()?;
+        let norms = match options.l1 != 0.0 {
+            true => self.decoder_norms()?,
+            false => Vec::new(),
+        };
+        let terms = Terms {
+            scale: (2.0 / n as f64) as f32,
+            penalty: (options.l1 / n as f64) as f32,
+            norms: &norms,
+            jump: (activation == Activation::JumpRelu).then_some(Jump {
+                threshold: &self.parameters.threshold,
+                bandwidth: options.bandwidth as f32,
+                penalty: (options.l0 / n as f64) as f32,
+            }),
+        };
         let cuts: Vec<f32>;
         let rule = match activation {
             Activation::TopK(k) => Rule::TopK(k),
@@ -172,70 +164,70 @@ impl Sae {
                 Rule::AboveEach(&cuts)
             }
         };
-        let near = encode::encode(&kernels, threads, self.encoder(quantized, None), rule, inputs)?;
-        let jump = (activation == Activation::JumpRelu).then_some(Jump {
-            threshold: &self.parameters.threshold,
-            bandwidth: options.bandwidth as f32,
-            penalty: (options.l0 / n as f64) as f32,
-        });
-        let above = match jump {
-            Some(jump) => Some(near.filter(|i, z| z > jump.threshold[i as usize].max(0.0))?),
-            None => None,
-        };
-        let active = above.as_ref().unwrap_or(&near);
-        seconds.encode = lap();
-
-        let norms = match options.l1 != 0.0 {
-            true => self.decoder_norms()?,
-            false => Vec::new(),
-        };
+        let encoder = self.encoder(quantized, None);
+        let share = encode::share(&kernels, threads, encoder, rule, inputs)?;
         let levels: Vec<usize> = options.prefixes.iter().map(|&prefix| prefix as usize).chain([d_sae]).collect();
         errors.grow(levels.len() * x.len())?;
         let errors = &mut errors[..levels.len() * x.len()];
-        let forward = self.reconstruct(x, active, &norms, &levels, errors);
-        let columns = near.transpose(d_sae, threads)?;
-        let l0 = active.entries() as f64 / n as f64;
-        let least = active.values.iter().copied().min_by(f32::total_cmp);
 
         let dead: Vec<u32> = (0..d_sae as u32).filter(|&i| f64::from(self.tokens_since_fired[i as usize]) > options.dead_after).collect();
         let aux_k = options.aux_k.min(dead.len());
         let aux_scale = options.aux_coefficient * (dead.len() as f64 / options.aux_k as f64).min(1.0);
+        let has_aux = options.aux_coefficient != 0.0 && aux_k > 0;
+
+        let mut least = None;
+        // What the forward pass leaves to the backward pass: pairs by feature, or the gradient but for the aux-k loss.
+        let (forward, columns, gradient) = if levels.len() == 1 && share.is_some_and(|share| share > dense) {
+            let mut gradient = Gradient::new((0..d_sae as u32).collect(), d_in, &terms, [g_enc, g_dec])?;
+            seconds.encode = clock.lap();
+            let forward =
+                self.dense(x, inputs, &terms, has_aux.then_some(&mut *errors), &mut gradient, blocks, (&mut clock, &mut seconds))?;
+            (forward, None, Some(gradient))
+        } else {
+            let near = encode::encode_share(&kernels, threads, encoder, rule, inputs, share)?;
+            let above = match terms.jump {
+                Some(jump) => Some(near.filter(|i, z| z > jump.cut(i as usize))?),
+                None => None,
+            };
+            let active = above.as_ref().unwrap_or(&near);
+            seconds.encode = clock.lap();
+            let forward = self.reconstruct(x, active, &norms, &levels, errors);
+            least = active.values.iter().copied().min_by(f32::total_cmp);
+            (forward, Some(near.transpose(d_sae, threads)?), None)
+        };
+        let l0 = forward.active as f64 / n as f64;
+
         let whole = &errors[(levels.len() - 1) * x.len()..];
         let mut auxiliary = 0.0;
         let mut aux = None;
-        if options.aux_coefficient != 0.0 && aux_k > 0 {
-            let chosen = encode::encode(&kernels, threads, self.encoder(None, Some(&dead)), Rule::TopK(aux_k), inputs)?;
+        if has_aux {
+            let chosen = encode::encode(&kernels, threads, self.encoder(quantized, Some(&dead)), Rule::TopK(aux_k), inputs)?;
             aux_errors.grow(x.len())?;
             let aux_errors = &mut aux_errors[..x.len()];
             auxiliary = aux_scale * self.reconstruct_error(whole, &chosen, aux_errors) / n as f64;
             aux = Some((chosen.transpose(d_sae, threads)?, &*aux_errors));
         }
-        seconds.decode = lap();
+        seconds.decode += clock.lap();
 
-        let mut branches = vec![Branch {
-            columns: &columns,
-            groups: levels.iter().copied().zip(errors.chunks(x.len())).collect(),
-            scale: (2.0 / n as f64) as f32,
-            penalty: (options.l1 / n as f64) as f32,
-            norms: &norms,
-            jump,
-            fires: true,
-        }];
+        let mut branches = Vec::new();
+        if let Some(columns) = &columns {
+            branches.push(Branch { columns, groups: levels.iter().copied().zip(errors.chunks(x.len())).collect(), terms, fires: true });
+        }
         branches.extend(aux.as_ref().map(|(columns, errors)| Branch {
             columns,
             groups: vec![(d_sae, *errors)],
-            scale: (2.0 * aux_scale / n as f64) as f32,
-            penalty: 0.0,
-            norms: &[],
-            jump: None,
+            terms: Terms { scale: (2.0 * aux_scale / n as f64) as f32, penalty: 0.0, norms: &[], jump: None },
             fires: false,
         }));
-        let touched: Vec<u32> =
-            (0..d_sae as u32).filter(|&i| branches.iter().any(|branch| !branch.columns.row(i as usize).0.is_empty())).collect();
-        g_enc.grow(touched.len() * d_in)?;
-        g_dec.grow(touched.len() * d_in)?;
-        let (gradient, squares) = self.backward(inputs, &branches, touched, forward.error_sum, options.unit_decoder, g_enc, g_dec)?;
-        seconds.backward = lap();
+        let mut gradient = match gradient {
+            Some(gradient) => gradient,
+            None => {
+                let is_touched = |&i: &u32| branches.iter().any(|branch| !branch.columns.row(i as usize).0.is_empty());
+                Gradient::new((0..d_sae as u32).filter(is_touched).collect(), d_in, &terms, [g_enc, g_dec])?
+            }
+        };
+        let squares = self.backward(inputs, &branches, &terms, forward.error_sum, options.unit_decoder, &mut gradient);
+        seconds.backward += clock.lap();
 
         let mut statistics = Statistics {
             reconstruction: forward.squares[levels.len() - 1] / n as f64,
@@ -260,7 +252,7 @@ impl Sae {
             let threshold = &mut self.parameters.threshold[0];
             *threshold = ((1.0 - options.threshold_rate) * f64::from(*threshold) + options.threshold_rate * f64::from(least)) as f32;
         }
-        statistics.seconds.update = lap();
+        statistics.seconds.update = clock.lap();
         Ok(statistics)
     }
 
@@ -286,7 +278,7 @@ impl Sae {
             (0..x.len().div_ceil(block * d_in)).map(|_| of_level.iter_mut().filter_map(Iterator::next).collect()).collect();
         let parts = threads::map(threads, blocks.into_iter().zip(x.chunks(block * d_in)).enumerate(), |(b, (mut errors, x))| {
             let range = b * block..b * block + x.len() / d_in;
-            let mut part = Forward { squares: Vec::with_capacity(levels.len()), penalty: 0.0, error_sum: vec![0.0; d_in] };
+            let mut part = Forward { active: 0, squares: Vec::with_capacity(levels.len()), penalty: 0.0, error_sum: vec![0.0; d_in] };
             let mut from = 0;
             for (level, &end) in levels.iter().enumerate() {
                 let (below, rest) = errors.split_at_mut(level);
@@ -319,7 +311,7 @@ impl Sae {
             }
             part
         });
-        let mut whole = Forward { squares: vec![0.0; levels.len()], penalty: 0.0, error_sum: vec![0.0; d_in] };
+        let mut whole = Forward { active: active.entries(), squares: vec![0.0; levels.len()], penalty: 0.0, error_sum: vec![0.0; d_in] };
         for part in parts {
             whole.squares.iter_mut().zip(part.squares).for_each(|(sum, squares)| *sum += squares);
             whole.penalty += part.penalty;
@@ -341,205 +333,13 @@ impl Sae {
         });
         parts.into_iter().sum()
     }
-
-    /// The gradient, whose rows are written to `g_enc` and `g_dec`, and its squared norm.
-    #[allow(clippy::too_many_arguments)] // two of them are memory
-    fn backward<'a>(
-        &self,
-        inputs: &[f32],
-        branches: &[Branch<'_>],
-        touched: Vec<u32>,
-        error_sum: Vec<f32>,
-        unit_decoder: bool,
-        g_enc: &'a mut [f32],
-        g_dec: &'a mut [f32],
-    ) -> Result<(Gradient<'a>, f64), Error> {
-        let Config { d_in, threads, kernels, apply_b_dec_to_input, .. } = self.config;
-        let jumps = branches[0].jump.is_some();
-        let mut b_enc = filled(touched.len(), 0f32)?;
-        let mut threshold = filled(if jumps { touched.len() } else { 0 }, 0f32)?;
-        let mut fired = filled(touched.len(), false)?;
-
-        let rows = PIECE * d_in;
-        let length = touched.len() * d_in;
-        let mut of_thresholds = threshold.chunks_mut(PIECE);
-        let pieces: Vec<_> = (touched.chunks(PIECE).zip(g_enc[..length].chunks_mut(rows).zip(g_dec[..length].chunks_mut(rows))))
-            .zip(b_enc.chunks_mut(PIECE).zip(fired.chunks_mut(PIECE)))
-            .map(|((features, (w_enc, w_dec)), (b_enc, fired))| Piece {
-                features,
-                w_enc,
-                w_dec,
-                b_enc,
-                fired,
-                started: [false; PIECE],
-                threshold: of_thresholds.next().unwrap_or_default(),
-            })
-            .collect();
-        let parts = threads::map(threads, pieces, |mut piece| {
-            for branch in branches {
-                self.add_branch(inputs, branch, &mut piece);
-            }
-            let mut part = Part { squares: 0.0, shift: vec![0.0; if apply_b_dec_to_input { d_in } else { 0 }] };
-            let rows = piece.w_enc.chunks(d_in).zip(piece.w_dec.chunks_mut(d_in)).zip(&*piece.b_enc);
-            for (slot, (&i, ((g_enc, g_dec), &g_bias))) in piece.features.iter().zip(rows).enumerate() {
-                let i = i as usize;
-                let row = &self.parameters.w_dec[i * d_in..][..d_in];
-                for branch in branches {
-                    let (_, activations) = branch.columns.row(i);
-                    // Where the norm is 0 it has no derivative; like PyTorch, take 0.
-                    if let Some(&norm) = branch.norms.get(i).filter(|&&norm| norm > 0.0) {
-                        let total: f32 = activations.iter().map(|&z| branch.activation(i, z)).sum();
-                        kernels.axpy(g_dec, branch.penalty * total / norm, row);
-                    }
-                }
-                if unit_decoder {
-                    remove_component(&kernels, g_dec, row);
-                }
-                if apply_b_dec_to_input {
-                    kernels.axpy(&mut part.shift, -g_bias, &self.parameters.w_enc[i * d_in..][..d_in]);
-                }
-                let g_threshold = piece.threshold.get(slot).map_or(0.0, |&g| f64::from(g));
-                part.squares += f64::from(kernels.dot(g_enc, g_enc))
-                    + f64::from(kernels.dot(g_dec, g_dec))
-                    + f64::from(g_bias) * f64::from(g_bias)
-                    + g_threshold * g_threshold;
-            }
-            part
-        });
-
-        let mut b_dec = error_sum;
-        b_dec.iter_mut().for_each(|g| *g *= branches[0].scale);
-        let mut squares = 0.0;
-        for part in parts {
-            squares += part.squares;
-            if apply_b_dec_to_input {
-                kernels.axpy(&mut b_dec, 1.0, &part.shift);
-            }
-        }
-        squares += b_dec.iter().map(|&g| f64::from(g) * f64::from(g)).sum::<f64>();
-        Ok((Gradient { touched, fired, w_enc: g_enc, b_enc, w_dec: g_dec, b_dec, threshold }, squares))
-    }
-
-    /// Adds the gradient of one branch for a piece's features.
-    fn add_branch(&self, inputs: &[f32], branch: &Branch<'_>, piece: &mut Piece<'_>) {
-        let Config { d_in, kernels, .. } = self.config;
-        let n = inputs.len() / d_in;
-        let columns: Vec<(&[u32], &[f32])> = piece.features.iter().map(|&i| branch.columns.row(i as usize)).collect();
-        let pairs: usize = columns.iter().map(|(tokens, _)| tokens.len()).sum();
-        let dense = pairs * 16 > n * piece.features.len();
-        let block = if dense { DENSE_TOKENS } else { n };
-        let mut next = vec![0usize; columns.len()];
-        for end in (block..n + block).step_by(block) {
-            for (slot, &(tokens, z)) in columns.iter().enumerate() {
-                let i = piece.features[slot] as usize;
-                let errors = branch.errors(i);
-                let from = next[slot];
-                let to = from + tokens[from..].partition_point(|&t| (t as usize) < end);
-                next[slot] = to;
-                let g_enc = &mut piece.w_enc[slot * d_in..][..d_in];
-                let g_dec = &mut piece.w_dec[slot * d_in..][..d_in];
-                let penalty = branch.norms.get(i).map_or(0.0, |norm| branch.penalty * norm);
-                for at in (from..to).step_by(GROUP) {
-                    let count = GROUP.min(to - at);
-                    // This feature's next tokens, or the next feature's first.
-                    let soon = match tokens.get(at + GROUP..) {
-                        Some(soon) if !soon.is_empty() => soon,
-                        _ => columns.get(slot + 1).map_or(tokens, |&(next, _)| if next.is_empty() { tokens } else { next }),
-                    };
-                    let soon = |j: usize| soon[j.min(soon.len() - 1)] as usize * d_in;
-                    let token = |j: usize| tokens[at + j.min(count - 1)] as usize * d_in;
-                    let f: [f32; GROUP] = std::array::from_fn(|j| branch.activation(i, z[at + j.min(count - 1)]));
-                    let of_f = kernels.backward(
-                        Backward {
-                            count,
-                            f,
-                            inputs: std::array::from_fn(|j| &inputs[token(j)..][..d_in]),
-                            errors: std::array::from_fn(|j| &errors[token(j)..][..d_in]),
-                            next_inputs: std::array::from_fn(|j| &inputs[soon(j)..][..d_in]),
-                            next_errors: std::array::from_fn(|j| &errors[soon(j)..][..d_in]),
-                            first: !std::mem::replace(&mut piece.started[slot], true),
-                            scale: branch.scale,
-                            penalty,
-                            w_dec: &self.parameters.w_dec[i * d_in..][..d_in],
-                        },
-                        g_dec,
-                        g_enc,
-                    );
-                    for j in 0..count {
-                        if f[j] > 0.0 {
-                            piece.b_enc[slot] += of_f[j];
-                            piece.fired[slot] |= branch.fires;
-                        }
-                        if let Some(Jump { threshold, bandwidth, penalty }) = branch.jump
-                            && (z[at + j] - threshold[i]).abs() < 0.5 * bandwidth
-                        {
-                            piece.threshold[slot] -= (threshold[i] * of_f[j] + penalty) / bandwidth;
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-impl<'a> Branch<'a> {
-    /// The errors that feature `i` contributed to.
-    fn errors(&self, i: usize) -> &'a [f32] {
-        self.groups[self.groups.partition_point(|&(end, _)| end <= i)].1
-    }
-
-    /// The activation of feature `i` at a pre-activation that was encoded.
-    fn activation(&self, i: usize, z: f32) -> f32 {
-        match self.jump {
-            Some(jump) if z <= jump.threshold[i].max(0.0) => 0.0,
-            _ => z,
-        }
-    }
-}
-
-/// Features of one piece of the backward pass, and their part of the gradient.
-struct Piece<'a> {
-    features: &'a [u32],
-    w_enc: &'a mut [f32],
-    w_dec: &'a mut [f32],
-    b_enc: &'a mut [f32],
-    fired: &'a mut [bool],
-    /// Which rows have been written.
-    started: [bool; PIECE],
-    /// Empty where thresholds have no gradient.
-    threshold: &'a mut [f32],
-}
-
-/// What the forward pass knows, summed over tokens.
-struct Forward {
-    /// Σ_t ‖e_t‖² of each level.
-    squares: Vec<f64>,
-    /// Σ_t Σ_i f_ti ‖W_dec[i]‖
-    penalty: f64,
-    /// Σ_t e_t, summed over the levels, [dIn]
-    error_sum: Vec<f32>,
-}
-
-/// What a piece of the backward pass adds to the sums over features.
-struct Part {
-    squares: f64,
-    /// −Σ_i ∂L/∂b_enc[i] W_enc[i], [dIn]
-    shift: Vec<f32>,
-}
-
-/// Removes from `g` its component along `w`.
-fn remove_component(kernels: &Kernels, g: &mut [f32], w: &[f32]) {
-    let squared = kernels.dot(w, w);
-    if squared > 0.0 {
-        let along = kernels.dot(g, w) / squared;
-        kernels.axpy(g, -along, w);
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::moments::Precision;
+    use crate::simd::{Kernels, Path};
 
     fn options() -> StepOptions {
         StepOptions {
@@ -599,6 +399,59 @@ mod tests {
             }
             assert!(losses[149] < 0.35 * losses[0], "{activation:?}: {} then {}", losses[0], losses[149]);
             assert_eq!(both[0].parameters.w_dec[..], both[1].parameters.w_dec[..]);
+        }
+    }
+
+    #[test]
+    fn both_roads_arrive_at_the_same_step() {
+        let wave = |n: usize, step: f32| (0..n).map(move |i| (i as f32 * step).sin());
+        for kernels in Path::ALL.into_iter().filter_map(Kernels::new) {
+            // Blocks that end within a panel and a tile; more columns than are multiplied at a time; fewer than anything.
+            let shapes = [(1, 1, 1), (7, 70, 13), (21, 300, 500), (50, 129, 240), (700, 9, 31)];
+            for &(d_in, d_sae, n) in &shapes[..if cfg!(miri) { 2 } else { 5 }] {
+                for (activation, l1, l0) in
+                    [(Activation::Relu, 0.3, 0.0), (Activation::JumpRelu, 0.0, 0.4), (Activation::JumpRelu, 0.2, 0.4)]
+                {
+                    let x: Vec<f32> = wave(n * d_in, 0.73).collect();
+                    let [pairs, dense] = [f64::INFINITY, -1.0].map(|share| {
+                        let apply_b_dec_to_input = l0 == 0.0;
+                        let config = Config { d_in, d_sae, activation, apply_b_dec_to_input, threads: 2, moments: Precision::F32, kernels };
+                        let mut sae = Sae::new(config).unwrap();
+                        for (name, step) in [("wEnc", 0.37), ("wDec", 0.41), ("bEnc", 0.9), ("bDec", 1.1)] {
+                            let all: Vec<f32> = wave(sae.length(name).unwrap(), step).collect();
+                            sae.write(name, &all, 0).unwrap();
+                        }
+                        sae.parameters.threshold.iter_mut().zip(wave(d_sae, 0.2)).for_each(|(threshold, w)| *threshold = 0.1 + 0.1 * w);
+                        // Some features have been silent for long.
+                        sae.tokens_since_fired.iter_mut().zip(wave(d_sae, 2.0)).for_each(|(since, w)| *since = 1000.0 * w.max(0.0));
+                        sae.prepare().unwrap();
+                        let options = StepOptions { beta1: 0.0, l1, l0, unit_decoder: l1 == 0.0, ..options() };
+                        let mut scratch = Scratch::default();
+                        let statistics = sae.step_with(&x, n, &options, &mut scratch, share).unwrap();
+                        assert_eq!(scratch.blocks.is_empty(), share > 1.0);
+                        (statistics, sae)
+                    });
+                    let about = format!("{:?} {d_in} {d_sae} {n} {activation:?}", kernels.path);
+                    let close = |a: &[f32], b: &[f32]| {
+                        let norm = |numbers: &mut dyn Iterator<Item = f32>| numbers.map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+                        norm(&mut a.iter().zip(b).map(|(a, b)| a - b)) <= 1e-5 * norm(&mut b.iter().copied())
+                    };
+                    let of =
+                        |s: &Statistics| [s.reconstruction, s.sparsity, s.auxiliary, s.l0, s.gradient_norm].map(|number| number as f32);
+                    for (a, b) in of(&dense.0).iter().zip(of(&pairs.0)) {
+                        assert!(close(&[*a], &[b]), "{about}: {:?} {:?}", dense.0, pairs.0);
+                    }
+                    assert_eq!(dense.1.tokens_since_fired, pairs.1.tokens_since_fired, "{about}");
+                    for name in ["m.wEnc", "m.bEnc", "m.wDec", "m.bDec", "m.threshold"] {
+                        let [a, b] = [&dense.1, &pairs.1].map(|sae| {
+                            let mut numbers = vec![0.0; sae.length(name).unwrap()];
+                            sae.read(name, 0, &mut numbers).unwrap();
+                            numbers
+                        });
+                        assert!(close(&a, &b), "{about}: {name}");
+                    }
+                }
+            }
         }
     }
 

@@ -1,10 +1,11 @@
 //! The second half of a step: clipping, Adam, unit decoder rows, and the encoder in bytes, in one pass over the weights.
 
+use crate::backward::Gradient;
 use crate::error::Error;
 use crate::moments::{Place, Row};
 use crate::sae::{Config, Sae};
 use crate::simd::{Adam, Kernels};
-use crate::step::{Gradient, StepOptions};
+use crate::step::StepOptions;
 use crate::threads;
 
 /// Features that one piece of work updates, where none are packed in panels.

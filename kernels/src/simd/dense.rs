@@ -22,6 +22,8 @@ pub struct Product<'a> {
     pub add: bool,
 }
 
+const AHEAD: usize = 8;
+
 /// See `Kernels::product`.
 #[inline(always)]
 pub fn product<V: Vector, const ROWS: usize, const VECTORS: usize>(
@@ -45,6 +47,9 @@ pub fn product<V: Vector, const ROWS: usize, const VECTORS: usize>(
     for _ in 0..depth {
         // SAFETY: the last column of A, and the last row of B, were found to be in them.
         unsafe {
+            for v in 0..VECTORS {
+                super::loops::prefetch(b.wrapping_add(AHEAD * b_row + v * V::LANES));
+            }
             let b_vectors: [V; VECTORS] = std::array::from_fn(|v| V::load(b.add(v * V::LANES)));
             for r in 0..ROWS {
                 let a = V::splat(*of_row[r].add(at));

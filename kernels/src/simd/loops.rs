@@ -345,7 +345,7 @@ pub fn axpy<V: Vector, const N: usize>(y: &mut [f32], a: [f32; N], x: [&[f32]; N
 
 /// Asks for numbers that will be read soon.
 #[inline(always)]
-fn prefetch(p: *const f32) {
+pub fn prefetch(p: *const f32) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a hint, which reads nothing; SSE is part of the architecture.
     unsafe {
