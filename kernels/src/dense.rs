@@ -26,7 +26,7 @@ pub const SHARE: f64 = 0.125;
 
 /// Tokens of a block: a multiple of every tile's rows and columns. More would share each reading of the weights and the gradient; but inputs and errors
 /// should stay in the second-level cache.
-const TOKENS: usize = 240;
+const TOKENS: usize = 960;
 /// Features that one piece of work takes: their weights stay in the second-level cache while the panels of tokens pass by.
 const FEATURES: usize = 64;
 /// Columns of W_enc or W_dec that are multiplied at a time: with more, a tile's rows would not fit the first-level cache.

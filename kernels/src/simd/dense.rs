@@ -4,6 +4,7 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::Vector;
+use super::loops::prefetch;
 
 /// What one register tile multiplies: C = scale A B, or C += scale A B.
 #[derive(Clone, Copy)]
@@ -22,7 +23,7 @@ pub struct Product<'a> {
     pub add: bool,
 }
 
-const AHEAD: usize = 8;
+const AHEAD: usize = 16;
 
 /// See `Kernels::product`.
 #[inline(always)]
@@ -42,13 +43,21 @@ pub fn product<V: Vector, const ROWS: usize, const VECTORS: usize>(
     // Rows beyond the last repeat it.
     // SAFETY: the last row of A begins in it.
     let of_row: [*const f32; ROWS] = std::array::from_fn(|r| unsafe { a.as_ptr().add(r.min(rows - 1) * a_row) });
+    // What is added to will be here by the time that it is.
+    if add {
+        for r in 0..ROWS {
+            for v in 0..VECTORS {
+                prefetch(c.as_ptr().wrapping_add(r.min(rows - 1) * c_row + v * V::LANES));
+            }
+        }
+    }
     let mut sums = [[V::splat(0.0); VECTORS]; ROWS];
     let (mut at, mut b) = (0, b.as_ptr());
     for _ in 0..depth {
         // SAFETY: the last column of A, and the last row of B, were found to be in them.
         unsafe {
             for v in 0..VECTORS {
-                super::loops::prefetch(b.wrapping_add(AHEAD * b_row + v * V::LANES));
+                prefetch(b.wrapping_add(AHEAD * b_row + v * V::LANES));
             }
             let b_vectors: [V; VECTORS] = std::array::from_fn(|v| V::load(b.add(v * V::LANES)));
             for r in 0..ROWS {
