@@ -14,7 +14,7 @@ pub struct Screened {
     pub threshold: Vec<f32>,
 }
 
-/// In ascending order of feature; the first `count` places are taken.
+/// In the order in which panels were met; the first `count` places are taken.
 #[derive(Default)]
 pub struct Candidates {
     pub count: usize,

@@ -4,10 +4,11 @@
 //! ```text
 //! w·x = r s (p·q) + w·(x − s q) + (w − r p)·(s q)
 //! ```
-//! and the last two terms, the rounding error, are bounded by s κ_x ‖w‖ + r κ_w s ‖q‖. Rounding errors are spread evenly over ±½ step, so a weighted
-//! sum of them has at most the variance ‖w‖² / 12 in steps, and tails no heavier than a normal distribution's: with κ = 6/√12 each of the two terms is
-//! exceeded with a probability below 2 · 10⁻⁹. That holds where the numbers move over several steps. Where most of a row lies within a step of 0, because
-//! one coordinate dwarfs the others, rounding is no noise, and κ is the norm of the rounding error itself: a bound that holds always (Cauchy and Schwarz).
+//! and the last two terms are the rounding error. Rounding errors are spread evenly over ±½ step, independently, so a weighted sum of them has at most the
+//! variance ‖w‖² / 12 in steps, and tails no heavier than a normal distribution's: with κ = 6/√12, √((s κ_x ‖w‖)² + (r κ_w s ‖q‖)²) is exceeded with a
+//! probability below 2 · 10⁻⁹. That holds where the numbers move over several steps. Where most of a row lies within a step of 0, because one coordinate
+//! dwarfs the others, rounding is no noise, and κ is the norm of the rounding error itself: a bound that holds always (Cauchy and Schwarz). Such bounds
+//! add up as they are, not as variances do; since a + b ≤ √(2 a² + 2 b²), it is enough that the row brings a factor of √2 to both terms.
 
 use std::ops::Range;
 
@@ -87,7 +88,7 @@ pub struct Rounded {
     pub scale: f32,
     /// κ
     pub error: f32,
-    /// Euclidean norm of the numbers, and of the bytes.
+    /// Euclidean norm of the numbers, and of the bytes; like `error`, √2 times that where rounding is no noise.
     pub norm: f32,
     pub norm_in_steps: f32,
     /// Sum of the bytes.
@@ -246,8 +247,8 @@ mod tests {
                     }
                     let exact: f64 = rows[0].iter().zip(&rows[1]).map(|(&x, &w)| f64::from(x) * f64::from(w)).sum();
                     let error = exact - f64::from(product) * f64::from(x.scale) * f64::from(w.scale);
-                    let bound = f64::from(x.scale * x.error) * f64::from(w.norm)
-                        + f64::from(w.scale * w.error) * f64::from(x.scale) * f64::from(x.norm_in_steps);
+                    let of_inputs = f64::from(x.scale * x.error) * f64::from(w.norm);
+                    let bound = of_inputs.hypot(f64::from(w.scale * w.error) * f64::from(x.scale) * f64::from(x.norm_in_steps));
                     assert!(error.abs() <= bound * (1.0 + 1e-6), "{d} {outlier}: {error} beyond {bound}");
                 }
             }

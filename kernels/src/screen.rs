@@ -10,7 +10,7 @@ use crate::candidates::{Candidates, Screened};
 use crate::encode::{Encoder, Rule};
 use crate::error::{Error, filled};
 use crate::quantize::{Bias, Inputs, Quantized};
-use crate::simd::{Kernels, Screen};
+use crate::simd::{Kernels, Screen, prefetch_near};
 use crate::sparse::Sparse;
 use crate::threads;
 
@@ -19,9 +19,9 @@ const BLOCK_TOKENS: usize = 264;
 /// Where the panels do not fit the last-level cache, more tokens share the reading of one.
 const BLOCK_TOKENS_FAR: usize = 528;
 const FAR: usize = 16 << 20;
-/// One panel in so many is met first, but at least some, to guess a token's threshold.
-const SAMPLE: usize = 16;
+/// Panels that are met before a token's threshold is guessed for the first time, and how many times as many before each further guess.
 const SAMPLE_PANELS: usize = 8;
+const MORE_PANELS: usize = 4;
 /// Multiplications of bytes below which one thread does all: about half a millisecond's worth.
 const SMALL: usize = 1 << 25;
 /// What f32 arithmetic adds to the error of a product of n numbers, relative to their norms: half a unit in the last place per addition, of which a lane of
@@ -100,19 +100,25 @@ impl Job<'_> {
             all.meet(self, panels);
             return Ok(all);
         };
-        let sampled = (panels.len() / SAMPLE).max(SAMPLE_PANELS);
-        if panels.len() < 2 * sampled {
-            all.meet(self, panels);
-            return Ok(all);
+        // A sample of the panels tells roughly where the threshold will end, so that not every feature on the way there has to be taken; a larger sample
+        // tells it better.
+        let mut guesses = vec![0.0; all.candidates.len()];
+        let mut stride = 1;
+        while panels.len() >= SAMPLE_PANELS * MORE_PANELS * stride {
+            stride *= MORE_PANELS;
         }
-        // A sample of the panels tells roughly where the threshold will end, so that not every feature on the way there has to be taken.
-        let stride = panels.len() / sampled;
-        let is_sampled = |p: &usize| (p - panels.start).is_multiple_of(stride);
-        all.meet(self, panels.clone().filter(is_sampled));
-        let expected = k as f64 / stride as f64;
-        let guesses = all.guess(self.quantized.screen(), (expected + 3.0 * expected.sqrt()).ceil() as usize + 1);
-        all.meet(self, panels.clone().filter(|p| !is_sampled(p)));
-        // Where the guess was too high, again without one.
+        let mut met = None;
+        loop {
+            let is_new = |p: &usize| met.is_none_or(|stride| !(p - panels.start).is_multiple_of(stride));
+            all.meet(self, panels.clone().step_by(stride).filter(is_new));
+            if stride == 1 {
+                break;
+            }
+            let expected = k as f64 / stride as f64;
+            all.guess(self.quantized.screen(), (expected + 3.0 * expected.sqrt()).ceil() as usize + 1, &mut guesses);
+            (met, stride) = (Some(stride), stride / MORE_PANELS);
+        }
+        // Where a guess was too high, again without one.
         let d = self.encoder.d_in;
         let too_high = |t: &usize| {
             let list = &all.candidates[*t];
@@ -138,7 +144,7 @@ impl Job<'_> {
         let mut best = Best::default();
         for ((t, x), list) in x.chunks(self.encoder.d_in).enumerate().zip(candidates) {
             match self.rule {
-                Rule::TopK(k) => self.settle_top(x, k, (about.inverse[t], about.threshold[t]), list, &mut best, &mut found),
+                Rule::TopK(k) => self.settle_top(x, k, about.threshold[t], list, &mut best, &mut found),
                 _ => {
                     let features = &list.feature[..list.count];
                     self.exactly(x, features, &mut best.z);
@@ -160,31 +166,19 @@ impl Job<'_> {
         found
     }
 
-    fn settle_top(&self, x: &[f32], k: usize, (inverse, threshold): (f32, f32), mut list: Candidates, best: &mut Best, found: &mut Sparse) {
-        let screen = self.quantized.screen();
-        let threshold = screen.cut(&mut list, k, threshold);
-        let bar = if list.count > k { screen.bound_of_largest(&mut list.upper, list.count, k, threshold) } else { f32::NEG_INFINITY };
-        let (upper, features) = (&list.upper[..list.count], &list.feature[..list.count]);
+    fn settle_top(&self, x: &[f32], k: usize, threshold: f32, mut list: Candidates, best: &mut Best, found: &mut Sparse) {
+        self.quantized.screen().cut(&mut list, k, threshold);
+        let features = &list.feature[..list.count];
+        self.exactly(x, features, &mut best.z);
         best.keys.clear();
-        self.add(x, upper, features, best, |upper| upper > bar);
-        if list.count > k {
-            let reached = best.least_of(k) * inverse;
-            self.add(x, upper, features, best, |upper| upper <= bar && upper >= reached);
+        best.keys.extend(features.iter().zip(&best.z).filter(|&(_, &z)| z > 0.0).map(|(&i, &z)| key(i, z)));
+        if best.keys.len() > k {
+            best.keys.select_nth_unstable_by(k - 1, |a, b| b.cmp(a));
+            best.keys.truncate(k);
         }
-        best.least_of(k);
-        best.keys.truncate(k);
         best.keys.sort_unstable_by_key(|&key| place(key));
         found.indices.extend(best.keys.iter().map(|&key| place(key)));
         found.values.extend(best.keys.iter().map(|&key| value(key)));
-    }
-
-    /// Adds the candidates whose upper bounds are asked for to what is known exactly.
-    fn add(&self, x: &[f32], upper: &[f32], features: &[u32], best: &mut Best, asked: impl Fn(f32) -> bool) {
-        best.features.clear();
-        best.features.extend(features.iter().zip(upper).filter(|&(_, &upper)| asked(upper)).map(|(&i, _)| i));
-        self.exactly(x, &best.features, &mut best.z);
-        let positive = best.features.iter().zip(&best.z).filter(|&(_, &z)| z > 0.0);
-        best.keys.extend(positive.map(|(&i, &z)| key(i, z)));
     }
 
     /// The pre-activations of `features`.
@@ -231,12 +225,17 @@ impl Screening {
         let screen = job.quantized.screen();
         let width = screen.features;
         let k = if let Rule::TopK(k) = job.rule { k } else { usize::MAX };
-        for p in panels {
+        let mut panels = panels.peekable();
+        while let Some(p) = panels.next() {
             let panel = job.quantized.panel(p);
+            // Each tile asks for a part of the next panel.
+            let next = panels.peek().map_or(&[][..], |&next| job.quantized.panel(next).bytes);
+            let mut parts = next.chunks(next.len().div_ceil(self.candidates.len().div_ceil(screen.tokens)).max(1));
             let range = p * width..(p + 1) * width;
             let bias = Bias { bias: &job.bias[0][range.clone()], doubt: &job.bias[1][range], most: job.bias[2][p] };
             let tiles = self.inputs.tiles().zip(self.candidates.chunks_mut(screen.tokens));
             for (tile, (inputs, candidates)) in tiles.enumerate() {
+                prefetch_near(parts.next().unwrap_or_default());
                 let first = tile * screen.tokens;
                 let mut grown = screen.tile(panel, bias, inputs, first, &self.about, candidates);
                 while grown != 0 {
@@ -249,38 +248,24 @@ impl Screening {
         }
     }
 
-    /// Raises each token's threshold to what `m` lower bounds exceed so far; what it is raised to, or 0.
-    fn guess(&mut self, screen: &Screen, m: usize) -> Vec<f32> {
-        let guess = |(list, threshold): (&mut Candidates, &mut f32)| {
-            let guess = screen.bound_of_largest(&mut list.lower, list.count, m, *threshold);
-            match guess > *threshold {
-                true => std::mem::replace(threshold, guess).max(guess),
-                false => 0.0,
+    /// Raises each token's threshold to what `m` lower bounds exceed so far, and tells where that is more than it was.
+    fn guess(&mut self, screen: &Screen, m: usize, guesses: &mut [f32]) {
+        for ((list, threshold), guess) in self.candidates.iter_mut().zip(&mut self.about.threshold).zip(guesses) {
+            let raised = screen.cut(list, m, *threshold);
+            if raised > *threshold {
+                (*threshold, *guess) = (raised, raised);
             }
-        };
-        self.candidates.iter_mut().zip(&mut self.about.threshold).map(guess).collect()
+        }
     }
 }
 
 /// What is known exactly of one token.
 #[derive(Default)]
 struct Best {
-    /// Positive pre-activations with their features: larger keys are better.
-    keys: Vec<u64>,
-    /// Features that are computed next, and their pre-activations.
-    features: Vec<u32>,
+    /// Pre-activations of the candidates.
     z: Vec<f32>,
-}
-
-impl Best {
-    /// Brings the k best to the front; the least of them, or 0 when there are fewer.
-    fn least_of(&mut self, k: usize) -> f32 {
-        match self.keys.len() {
-            len if len < k => 0.0,
-            len if len == k => self.keys.iter().min().map_or(0.0, |&key| value(key)),
-            _ => value(*self.keys.select_nth_unstable_by(k - 1, |a, b| b.cmp(a)).1),
-        }
-    }
+    /// The positive ones with their features: larger keys are better.
+    keys: Vec<u64>,
 }
 
 /// The bits of a positive number, which order as the numbers do, above the complement of its place: of equal numbers, the first is the largest.

@@ -12,7 +12,7 @@ use crate::candidates::{Candidates, Screened};
 use crate::quantize::{Bias, Panel, Rounded};
 use bytes::Bytes;
 pub use dense::Product;
-pub use loops::{Adam, Backward};
+pub use loops::{Adam, Backward, prefetch_near};
 use vector::Vector;
 
 /// How many (token, feature) pairs the backward loops take at a time: each loaded gradient row then serves four of them.

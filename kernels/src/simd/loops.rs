@@ -55,6 +55,9 @@ pub fn tile<V: Vector, const TOKENS: usize, const VECTORS: usize>(
     }
 }
 
+/// √2 − 1: √(a² + b²) ≤ (1 − NEAR) max(a, b) + NEAR (a + b), and equal where a = b or one is 0. A root would cost as much as all the rest of a bound.
+const NEAR: f32 = std::f32::consts::SQRT_2 - 1.0;
+
 /// See `Screen::tile`.
 #[inline(always)]
 pub fn screen<B: Bytes, V: Vector, const TOKENS: usize, const VECTORS: usize>(
@@ -77,7 +80,9 @@ pub fn screen<B: Bytes, V: Vector, const TOKENS: usize, const VECTORS: usize>(
     // What a sum must exceed for its feature to be a candidate, even with the panel's largest scale and doubts.
     let mut limits = [i32::MIN; TOKENS];
     for t in 0..TOKENS {
-        let missing = threshold[t] - (panel.most.error * norm[t] + panel.most.norm * error[t] + most_bias * inverse[t]);
+        let (of_weights, of_inputs) = (panel.most.error * norm[t], panel.most.norm * error[t]);
+        let either = (1.0 - NEAR) * of_weights.max(of_inputs) + NEAR * (of_weights + of_inputs);
+        let missing = threshold[t] - (either + most_bias * inverse[t]);
         let needed = (missing * panel.most.inverse_scale).min(2e9) as i32;
         limits[t] = if missing > 0.0 { needed - (needed >> 16) - 1 } else { i32::MIN };
     }
@@ -115,8 +120,9 @@ pub fn screen<B: Bytes, V: Vector, const TOKENS: usize, const VECTORS: usize>(
                 let at = v * V::LANES;
                 let product = V::load_i32(sums.as_ptr().add(at)).mul(V::load(panel.scale.as_ptr().add(at)));
                 let of_weights = V::load(panel.error.as_ptr().add(at)).mul(norm);
-                let of_both = V::mul_add(V::load(panel.norm.as_ptr().add(at)), error, of_weights);
-                let doubt = V::mul_add(V::load(bias_doubt.as_ptr().add(at)), inverse, of_both);
+                let of_inputs = V::load(panel.norm.as_ptr().add(at)).mul(error);
+                let either = V::mul_add(of_weights.max(of_inputs), V::splat(1.0 - NEAR), of_weights.add(of_inputs).mul(V::splat(NEAR)));
+                let doubt = V::mul_add(V::load(bias_doubt.as_ptr().add(at)), inverse, either);
                 let upper = V::mul_add(V::load(bias.as_ptr().add(at)), inverse, product.add(doubt));
                 bits[v] = upper.above(threshold);
                 bounds[v] = (upper, doubt);
@@ -241,13 +247,14 @@ pub fn round(row: &[f32], max: i32, offset: i32, bytes: &mut [u8]) -> Rounded {
         }
         _ => (total(squares).sqrt() * scale, total(errors).sqrt()),
     };
-    let noise = small.iter().sum::<i32>() as usize * 2 <= row.len();
-    Rounded {
-        scale,
-        error: if noise { SIX_SIGMA } else { rounding * (1.0 + 1e-5) },
-        norm,
-        norm_in_steps: (in_steps.iter().map(|&x| i64::from(x)).sum::<i64>() as f32).sqrt(),
-        sum: sum.iter().sum(),
+    let norm_in_steps = (in_steps.iter().map(|&x| i64::from(x)).sum::<i64>() as f32).sqrt();
+    let sum = sum.iter().sum();
+    match small.iter().sum::<i32>() as usize * 2 <= row.len() {
+        true => Rounded { scale, error: SIX_SIGMA, norm, norm_in_steps, sum },
+        false => {
+            let safe = std::f32::consts::SQRT_2 * (1.0 + 1e-5);
+            Rounded { scale, error: safe * rounding, norm: safe * norm, norm_in_steps: safe * norm_in_steps, sum }
+        }
     }
 }
 
@@ -343,7 +350,7 @@ pub fn axpy<V: Vector, const N: usize>(y: &mut [f32], a: [f32; N], x: [&[f32]; N
     }
 }
 
-/// Asks for numbers that will be read soon.
+/// Asks for numbers that will be read at once.
 #[inline(always)]
 pub fn prefetch(p: *const f32) {
     #[cfg(target_arch = "x86_64")]
@@ -353,6 +360,18 @@ pub fn prefetch(p: *const f32) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = p;
+}
+
+/// Asks for bytes that will be read soon to come as near as the second-level cache.
+#[inline(always)]
+pub fn prefetch_near(bytes: &[u8]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in bytes.chunks(64) {
+        // SAFETY: as in `prefetch`.
+        unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = bytes;
 }
 
 /// Tokens of one feature: the first `count` of each array.
