@@ -132,6 +132,30 @@ export class LanguageModel {
     return x;
   }
 
+  /**
+   * The activations of the MLP neurons that write last before the cut, those of layer `layer` − 1 as they go into its down projection (TransformerLens'
+   * `blocks.14.mlp.hook_post` for a cut at 15), with the residual stream at the cut. @param contexts stacked in order
+   * @returns neurons [tokens, dMlp], residual [tokens, dIn] @throws ArgumentError, also when the model is cut below its first layer; NonFiniteError, CancelledError
+   */
+  async neurons(
+    contexts: readonly Tokens[],
+    { signal }: { signal?: AbortSignal | undefined } = {},
+  ): Promise<{ neurons: Matrix; residual: Matrix }> {
+    if (this.layer === 0)
+      throw new ArgumentError("the model is cut at the input of its first layer: no neuron has written there. Open it at a later layer.");
+    const x = this.#embed(contexts);
+    const neurons = matrix(x.rows, this.config.dMlp);
+    const lower = await this.#segment(0, this.layer, true);
+    const residual = await lower.run(
+      x,
+      contexts.map((c) => c.length),
+      { neurons, signal },
+    );
+    assertFinite(residual, `residual stream at ${this.hook}`);
+    assertFinite(neurons, `neurons of layer ${this.layer - 1}`);
+    return { neurons, residual };
+  }
+
   /** Logits of the next token, after each token or (`lastOnly`) after the last. @returns [tokens, vocabulary] or [1, vocabulary] @throws ArgumentError, NonFiniteError, CancelledError */
   async logits(
     tokens: Tokens,
@@ -147,9 +171,7 @@ export class LanguageModel {
     residual: Matrix,
     { lastOnly = false, signal }: { lastOnly?: boolean; signal?: AbortSignal | undefined } = {},
   ): Promise<Matrix> {
-    this.#checkResidual(residual, residual.rows);
-    const upper = await this.#segment(this.layer, this.config.layers);
-    const x = await upper.run(residual, [residual.rows], { signal });
+    const x = await this.finalFrom(residual, [residual.rows], { signal });
     throwIfCancelled(signal);
     return (await this.#unembedding()).logits(lastOnly ? rowRange(x, x.rows - 1, x.rows) : x);
   }
@@ -162,10 +184,23 @@ export class LanguageModel {
     return losses!.crossEntropy;
   }
 
-  /** Logits of residual streams after the last layer: final norm and unembedding. @param x [N, dIn] @returns [N, vocabulary] @throws ArgumentError */
-  async unembed(x: Matrix): Promise<Matrix> {
+  /**
+   * The residual stream after the last layer from that at the cut; `unembed` makes logits of it. @param residual of contexts of these `lengths`, stacked, [Σ lengths, dIn]
+   * @returns [Σ lengths, dIn] @throws ArgumentError, CancelledError
+   */
+  async finalFrom(residual: Matrix, lengths: readonly number[], { signal }: { signal?: AbortSignal | undefined } = {}): Promise<Matrix> {
+    this.#checkResidual(
+      residual,
+      lengths.reduce((sum, n) => sum + n, 0),
+    );
+    const upper = await this.#segment(this.layer, this.config.layers);
+    return upper.run(residual, lengths, { signal });
+  }
+
+  /** Logits of residual streams after the last layer: final norm and unembedding. @param x [N, dIn] @param out [N, vocabulary], written and returned, if given @returns [N, vocabulary] @throws ArgumentError */
+  async unembed(x: Matrix, out?: Matrix): Promise<Matrix> {
     this.#checkResidual(x, x.rows);
-    return (await this.#unembedding()).logits(x);
+    return (await this.#unembedding()).logits(x, out);
   }
 
   /**
@@ -190,12 +225,8 @@ export class LanguageModel {
       }
       start += context.length;
     }
-    const upper = await this.#segment(this.layer, this.config.layers);
     const ends: Matrix[] = [];
-    for (const version of versions) {
-      this.#checkResidual(version, start);
-      ends.push(takeRows(await upper.run(version, lengths, { signal }), rows));
-    }
+    for (const version of versions) ends.push(takeRows(await this.finalFrom(version, lengths, { signal }), rows));
     return (await this.#unembedding()).losses(ends, Int32Array.from(targets), signal);
   }
 
@@ -277,13 +308,13 @@ export class LanguageModel {
     return tokens;
   }
 
-  /** The layers between two places. */
-  #segment(from: number, to: number): Promise<Segment> {
+  /** The layers between two places. With `neurons`, a session of its own: the others do not pay for what few ask for. */
+  #segment(from: number, to: number, neurons = false): Promise<Segment> {
     this.#checkOpen();
-    const key = `${from}-${to}`;
+    const key = `${from}-${to}${neurons ? " with neurons" : ""}`;
     let segment = this.#segments.get(key);
     if (segment === undefined) {
-      segment = Segment.create(this.#family, this.#file, from, to, this.#threads);
+      segment = Segment.create(this.#family, this.#file, from, to, this.#threads, neurons);
       this.#segments.set(key, segment);
     }
     return segment;
