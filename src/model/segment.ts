@@ -16,6 +16,8 @@ export interface SegmentOptions {
   /** What the contexts' earlier tokens left; context `b` uses slot `slot + b`. The new tokens are added to it. */
   cache?: KeyValueCache;
   slot?: number;
+  /** Where the activations of the last layer's neurons go, [Σ lengths, dMlp]; only of a segment that was made with them. */
+  neurons?: Matrix;
   signal?: AbortSignal | undefined;
 }
 
@@ -35,8 +37,9 @@ export class Segment {
     return hookName(this.to, this.#config.layers);
   }
 
-  static async create(family: Family, file: Gguf, from: number, to: number, threads: number): Promise<Segment> {
-    const session = from === to ? undefined : await createSession(graph(family, from, to), file, threads);
+  /** @param neurons whether the activations of the last layer's neurons can be asked for */
+  static async create(family: Family, file: Gguf, from: number, to: number, threads: number, neurons = false): Promise<Segment> {
+    const session = from === to ? undefined : await createSession(graph(family, from, to, neurons), file, threads);
     return new Segment(family.config, from, to, session);
   }
 
@@ -45,7 +48,7 @@ export class Segment {
    * @param x residual stream of the contexts' new tokens, stacked, [Σ lengths, dIn] @param lengths new tokens of each context
    * @returns the residual stream, [Σ lengths, dIn] @throws CancelledError
    */
-  async run(x: Matrix, lengths: readonly number[], { cache, slot = 0, signal }: SegmentOptions = {}): Promise<Matrix> {
+  async run(x: Matrix, lengths: readonly number[], { cache, slot = 0, neurons, signal }: SegmentOptions = {}): Promise<Matrix> {
     const out = matrix(x.rows, x.cols);
     if (this.#session === undefined) {
       out.data.set(x.data);
@@ -67,7 +70,8 @@ export class Segment {
         throwIfCancelled(signal);
         const step = batch.map((n) => Math.min(n, MAX_STEP));
         const rows = step.reduce((a, b) => a + b);
-        await this.#step(rowRange(x, row, row + rows), step, own, firstSlot, rowRange(out, row, row + rows));
+        const part = (all: Matrix) => rowRange(all, row, row + rows);
+        await this.#step(part(x), step, own, firstSlot, { residual: part(out), ...(neurons && { neurons: part(neurons) }) });
         batch = batch.map((n, b) => n - step[b]!);
         row += rows;
       }
@@ -76,7 +80,14 @@ export class Segment {
     return out;
   }
 
-  async #step(x: Matrix, lengths: readonly number[], cache: KeyValueCache | undefined, slot: number, out: Matrix): Promise<void> {
+  /** @param out what is computed, by the name of the output */
+  async #step(
+    x: Matrix,
+    lengths: readonly number[],
+    cache: KeyValueCache | undefined,
+    slot: number,
+    out: Readonly<Record<string, Matrix>>,
+  ): Promise<void> {
     const { keyValueHeads, headSize } = this.#config;
     const B = lengths.length;
     const S = Math.max(...lengths);
@@ -100,7 +111,8 @@ export class Segment {
       rows: integers(rows, x.rows),
       mask: floats(causalMask(S, C, maskRows, cache?.lengths.subarray(slot, slot + B)), maskRows, 1, 1, S, C + S),
     };
-    const fetches: Record<string, Tensor | null> = { residual: floats(out.data, out.rows, out.cols) };
+    const fetches: Record<string, Tensor | null> = {};
+    for (const [name, { data, rows, cols }] of Object.entries(out)) fetches[name] = floats(data, rows, cols);
     for (let l = this.from; l < this.to; l++) {
       const past = cache?.layer(l - this.from, slot, B) ?? { keys: new Float32Array(0), values: new Float32Array(0) };
       feeds[`past_keys_${l}`] = floats(past.keys, B, keyValueHeads, C, headSize);
@@ -136,24 +148,26 @@ function causalMask(S: number, C: number, rows: number, seen: Int32Array | undef
   return mask;
 }
 
-function graph({ config, layer }: Family, from: number, to: number) {
-  const { dIn, keyValueHeads, headSize } = config;
+function graph({ config, layer }: Family, from: number, to: number, withNeurons: boolean) {
+  const { dIn, dMlp, keyValueHeads, headSize } = config;
   const g = new Graph();
   const stacked = g.input("x", "f32", ["N", dIn]);
   const layout = g.input("layout", "i32", ["B", "S"]); // for each place in the padded batch, a row of x
   const rows = g.input("rows", "i32", ["N"]); // for each row of x, its place in the padded batch
   const shared = { positions: g.input("positions", "i32", ["B", "S"]), mask: g.input("mask", "f32", ["M", 1, 1, "S", "T"]) };
+  const unpadded = (padded: string, width: number) => g.op("Gather", [g.op("Reshape", [padded, g.ints(-1, width)]), rows]);
   let x = g.op("Gather", [stacked, layout]);
   for (let l = from; l < to; l++) {
     const past = {
       keys: g.input(`past_keys_${l}`, "f32", ["B", keyValueHeads, "C", headSize]),
       values: g.input(`past_values_${l}`, "f32", ["B", keyValueHeads, "C", headSize]),
     };
-    const { residual, added } = layer(g, l, x, past, shared);
+    const { residual, added, neurons } = layer(g, l, x, past, shared);
     g.output(`keys_${l}`, added.keys, ["B", keyValueHeads, "S", headSize]);
     g.output(`values_${l}`, added.values, ["B", keyValueHeads, "S", headSize]);
+    if (withNeurons && l === to - 1) g.output("neurons", unpadded(neurons, dMlp), ["N", dMlp]);
     x = residual;
   }
-  g.output("residual", g.op("Gather", [g.op("Reshape", [x, g.ints(-1, dIn)]), rows]), ["N", dIn]);
+  g.output("residual", unpadded(x, dIn), ["N", dIn]);
   return g.finish();
 }

@@ -8,6 +8,8 @@ export interface ModelConfig {
   readonly architecture: string;
   /** Width of the residual stream. */
   readonly dIn: number;
+  /** Neurons in the feed-forward part of a layer. */
+  readonly dMlp: number;
   readonly layers: number;
   readonly vocabularySize: number;
   /** The most tokens a context may have. */
@@ -30,13 +32,23 @@ export interface KeysAndValues {
   readonly values: string;
 }
 
+/** What a layer computes. */
+export interface LayerOutputs {
+  /** The residual stream after it, [B, S, dIn]. */
+  readonly residual: string;
+  /** Keys and values of the new tokens. */
+  readonly added: KeysAndValues;
+  /** Activations of its neurons, as they go into the down projection, [B, S, dMlp]: TransformerLens' `mlp.hook_post`. */
+  readonly neurons: string;
+}
+
 /** An architecture with its sizes read from a file. */
 export interface Family {
   readonly config: ModelConfig;
   /** Tensors of the file that the graph uses, whichever layers it holds. A file with others is refused: something in it would be left out. */
   readonly tensors: readonly string[];
-  /** Adds layer `layer`. @param x the residual stream, [B, S, dIn] @returns the residual stream after it, and the keys and values of the new tokens */
-  layer(g: Graph, layer: number, x: string, past: KeysAndValues, shared: LayerInputs): { residual: string; added: KeysAndValues };
+  /** Adds layer `layer`. @param x the residual stream, [B, S, dIn] */
+  layer(g: Graph, layer: number, x: string, past: KeysAndValues, shared: LayerInputs): LayerOutputs;
   /** Adds final norm and unembedding. @param x [N, dIn] @returns logits, [N, vocabulary] */
   head(g: Graph, x: string): string;
 }

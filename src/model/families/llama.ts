@@ -23,7 +23,7 @@ export function llama(file: Gguf): Family {
   const heads = size("attention.head_count", MAX_WIDTH);
   const keyValueHeads = size("attention.head_count_kv", MAX_WIDTH, heads);
   const headSize = size("attention.key_length", MAX_WIDTH, Math.floor(dIn / heads));
-  const dFeedForward = size("feed_forward_length", MAX_WIDTH);
+  const dMlp = size("feed_forward_length", MAX_WIDTH);
   const rotated = size("rope.dimension_count", MAX_WIDTH, headSize);
   const base = metadataNumber(file, "llama.rope.freq_base", 1, 1e12, 10_000);
   const epsilon = metadataNumber(file, "llama.attention.layer_norm_rms_epsilon", 0, 1);
@@ -40,7 +40,7 @@ export function llama(file: Gguf): Family {
 
   const vocabularySize = file.tensor("token_embd.weight").shape[0]!;
   const contextLength = size("context_length", MAX_CONTEXT);
-  const config: ModelConfig = { architecture: "llama", dIn, layers, vocabularySize, contextLength, keyValueHeads, headSize };
+  const config: ModelConfig = { architecture: "llama", dIn, dMlp, layers, vocabularySize, contextLength, keyValueHeads, headSize };
 
   const shapes = new Map<string, number[]>([
     ["token_embd.weight", [vocabularySize, dIn]],
@@ -53,7 +53,7 @@ export function llama(file: Gguf): Family {
   if (hasFactors) shapes.set("rope_freqs.weight", [headSize / 2]);
   const [q, kv] = [heads * headSize, keyValueHeads * headSize];
   for (let l = 0; l < layers; l++) {
-    const block = [[dIn], [q, dIn], [kv, dIn], [kv, dIn], [dIn, q], [dIn], [dFeedForward, dIn], [dFeedForward, dIn], [dIn, dFeedForward]];
+    const block = [[dIn], [q, dIn], [kv, dIn], [kv, dIn], [dIn, q], [dIn], [dMlp, dIn], [dMlp, dIn], [dIn, dMlp]];
     for (const [i, name] of BLOCK.entries()) shapes.set(`blk.${l}.${name}.weight`, block[i]!);
   }
   for (const [name, expected] of shapes) {
@@ -114,8 +114,8 @@ export function llama(file: Gguf): Family {
 
       const y1 = norm(g, y, name("ffn_norm"));
       const gate = linear(g, y1, name("ffn_gate"));
-      const hidden = g.op("Mul", [g.op("Mul", [gate, g.op("Sigmoid", [gate])]), linear(g, y1, name("ffn_up"))]);
-      return { residual: g.op("Add", [y, linear(g, hidden, name("ffn_down"))]), added };
+      const neurons = g.op("Mul", [g.op("Mul", [gate, g.op("Sigmoid", [gate])]), linear(g, y1, name("ffn_up"))]);
+      return { residual: g.op("Add", [y, linear(g, neurons, name("ffn_down"))]), added, neurons };
     },
     head: (g, x) => linear(g, norm(g, x, "output_norm.weight"), unembedding),
   };
