@@ -1,6 +1,6 @@
 /** @file An autoencoder that is ready to use: it reads and writes the model's own activations, unscaled. */
 import { ShapeError } from "../errors.ts";
-import type { Matrix } from "../tensor/matrix.ts";
+import { type Matrix, matrix } from "../tensor/matrix.ts";
 import type { SparseFeatures } from "../tensor/sparse-features.ts";
 import { dot } from "./architectures/architecture.ts";
 import { readSaelens, writeSaelens } from "./formats/saelens.ts";
@@ -80,6 +80,16 @@ export class SparseAutoencoder {
     return this.#engine.read("wDec", i * this.dIn, this.dIn);
   }
 
+  /** `direction` of `count` features from `first` on, a copy, [count, dIn]. @throws ShapeError when there are not so many */
+  directions(first: number, count: number): Matrix {
+    return this.#rows("wDec", first, count);
+  }
+
+  /** The weights of `reader` of `count` features from `first` on, a copy, [count, dIn]. @throws ShapeError when there are not so many */
+  readerWeights(first: number, count: number): Matrix {
+    return this.#rows("wEnc", first, count);
+  }
+
   /**
    * What feature `i` reads: its pre-activation is weights · x + bias, for a residual x as the model computes it. Where that is not above the threshold, which is at
    * least 0, the feature is not active. @throws ShapeError
@@ -91,6 +101,11 @@ export class SparseAutoencoder {
     const thresholds = this.#engine.size("threshold"); // none, one for all, or one for each
     const threshold = thresholds === 0 ? 0 : this.#engine.read("threshold", thresholds === 1 ? 0 : i, 1)[0]!;
     return { weights, bias: this.#engine.read("bEnc", i, 1)[0]! - shift, threshold: Math.max(threshold, 0) };
+  }
+
+  #rows(tensor: "wEnc" | "wDec", first: number, count: number): Matrix {
+    if (count > 0) for (const i of [first, first + count - 1]) this.#checkFeature(i);
+    return matrix(count, this.dIn, this.#engine.read(tensor, first * this.dIn, count * this.dIn));
   }
 
   #checkFeature(i: number): void {
