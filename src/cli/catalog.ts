@@ -1,12 +1,12 @@
 /** @file `monoscope catalog`: collects what each feature of an autoencoder responds to and does. */
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Command } from "commander";
 import { liveSource } from "../activations/source.ts";
 import { openStore } from "../activations/store.ts";
 import { ArgumentError } from "../errors.ts";
-import { writeCatalog } from "../features/catalog.ts";
+import { buildCatalog } from "../features/build.ts";
 import { collectFeatures } from "../features/collect.ts";
-import { logitEffects } from "../features/logit-effects.ts";
 import { SparseAutoencoder } from "../sae/autoencoder.ts";
 import {
   type CorpusOptions,
@@ -21,20 +21,33 @@ import {
 } from "./options.ts";
 import { count, ProgressLine, percent } from "./terminal.ts";
 
+interface CatalogOptions extends ModelOptions, CorpusOptions {
+  with: string[];
+  store?: string;
+  map: boolean;
+  json: boolean;
+}
+
 export function catalogCommand(): Command {
   return withJson(
     withCorpus(
       withModel(
         new Command("catalog")
-          .description("collect, for every feature, density, contexts at every strength, and the tokens it raises and lowers")
+          .description(
+            "collect, for every feature, contexts at every strength, what it goes with, its neighbours, and the tokens it raises and lowers",
+          )
           .argument("<sae>", "folder of the autoencoder; the catalogue goes into its folder catalog/")
           .argument("<corpus...>", "text to look for examples in")
-          .option("--store <folder>", "activations of the same text, stored by harvest or train, instead of running the model"),
+          .option("--with <sae...>", "other autoencoders of the same model and place, catalogued in the same pass", [])
+          .option("--store <folder>", "activations of the same text, stored by harvest or train, instead of running the model")
+          .option("--no-map", "leave out the map of all features, which takes longest"),
       ),
     ),
-  ).action(async (path: string, sources: string[], options: ModelOptions & CorpusOptions & { store?: string; json: boolean }) => {
-    const sae = await SparseAutoencoder.open(path, options);
-    const model = await openModelFor(sae, options);
+  ).action(async (path: string, sources: string[], options: CatalogOptions) => {
+    const paths = [path, ...options.with];
+    const saes = await Promise.all(paths.map((each) => SparseAutoencoder.open(each, options)));
+    const [sae] = saes;
+    const model = await openModelFor(sae!, options);
     const corpus = await readCorpus(sources, model, options);
     const live = await liveSource(model, corpus.train);
     const source = options.store === undefined ? live : await openStore(options.store);
@@ -42,19 +55,38 @@ export function catalogCommand(): Command {
       throw new ArgumentError(
         `${options.store} holds activations of other text; leave out --store, or name the text and options it was made with`,
       );
+    const { seed, map, threads } = options;
     const line = new ProgressLine("collecting");
-    const [statistics] = await collectFeatures([sae], source, corpus.train, {
+    const states = paths.map((each) => join(each, ".catalog.collected"));
+    const collected = await collectFeatures(saes, source, corpus.train, {
+      seed,
+      states,
       signal: interrupted,
       onProgress: ({ tokens, block, blocks }) => line.update(block / blocks, `${count(tokens)} tokens`),
     }).finally(() => line.clear());
-    const folder = join(path, "catalog");
-    await writeCatalog(folder, source.provenance, statistics!, await logitEffects(model, sae, corpus.train));
-    const active = statistics!.filter(({ density }) => density > 0).length;
-    if (options.json) console.log(JSON.stringify({ catalog: folder, features: sae.dSae, active, corpus: corpus.report }));
-    else
-      console.log(
-        `${describeCorpus(corpus)}\n${count(active)} of ${count(sae.dSae)} features (${percent(active / sae.dSae)}) fire in it; the catalogue is in ${folder}`,
-      );
+
+    const catalogs: { catalog: string; features: number; active: number }[] = [];
+    for (const [i, sae] of saes.entries()) {
+      const folder = join(paths[i]!, "catalog");
+      const line = new ProgressLine(`catalogue of ${paths[i]}`);
+      const catalog = await buildCatalog(folder, {
+        ...{ sae, model, contexts: corpus.train, provenance: source.provenance, collected: collected[i]!, map, seed, threads },
+        signal: interrupted,
+        onProgress: ({ step, share }) => line.update(share, step),
+      }).finally(() => line.clear());
+      await rm(states[i]!, { force: true });
+      const active = (await catalog.column("density")).filter((density) => density > 0).length;
+      catalogs.push({ catalog: folder, features: sae.dSae, active });
+      catalog.close();
+    }
+    if (options.json) console.log(JSON.stringify({ ...catalogs[0], catalogs, corpus: corpus.report }));
+    else {
+      console.log(describeCorpus(corpus));
+      for (const { catalog, features, active } of catalogs)
+        console.log(
+          `${count(active)} of ${count(features)} features (${percent(active / features)}) fire in it; the catalogue is in ${catalog}`,
+        );
+    }
     await model.close();
   });
 }

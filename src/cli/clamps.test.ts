@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { Catalog } from "../features/catalog.ts";
 import { clampRequests, clampTargets } from "./clamps.ts";
 
-const catalog = async () => ({ feature: () => ({ largest: 12 }) }) as unknown as Catalog;
+const catalog = async () => ({ feature: async () => ({ largest: 12 }) }) as unknown as Catalog;
 
 test("shares, multiples, absolute values and the default share", async () => {
   const requests = clampRequests("3=-2x,4=40", clampRequests("1,2=20%"));

@@ -35,7 +35,7 @@ export async function clampTargets(
         targets[feature] = { share: value / 100 };
         break;
       case "x":
-        targets[feature] = { multiple: value, largest: (await catalog()).feature(feature).largest };
+        targets[feature] = { multiple: value, largest: (await (await catalog()).feature(feature)).largest };
         break;
       case "":
         targets[feature] = value;

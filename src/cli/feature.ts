@@ -1,8 +1,8 @@
 /** @file `monoscope feature`: shows one feature. */
 import { join } from "node:path";
 import { Command } from "commander";
-import { Catalog, type Feature } from "../features/catalog.ts";
-import type { Example } from "../features/collect.ts";
+import { Catalog } from "../features/catalog.ts";
+import type { Example, Feature } from "../features/feature.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import { SparseAutoencoder } from "../sae/autoencoder.ts";
 import { type ModelOptions, openModelFor, wholeNumber, withJson, withModel } from "./options.ts";
@@ -18,25 +18,51 @@ export function featureCommand(): Command {
     ),
   ).action(async (path: string, number: number, options: ModelOptions & { json: boolean }) => {
     const sae = await SparseAutoencoder.open(path, options);
-    const feature = (await Catalog.open(join(path, "catalog"), sae)).feature(number);
+    const catalog = await Catalog.open(join(path, "catalog"), sae);
+    const feature = await catalog.feature(number);
+    catalog.close();
     const model = await openModelFor(sae, options);
     console.log(options.json ? JSON.stringify(feature) : describeFeature(feature, model.tokenizer));
     await model.close();
   });
 }
 
-/** A feature as text: header, top contexts, contexts of lower intervals, tokens. */
+const LIKELIER = 2; // kinds of text that a feature favours by less than this say little about it
+
+/** A feature as text: header, tokens, what goes with it, top contexts, contexts of lower intervals. */
 export function describeFeature(feature: Feature, tokenizer: Tokenizer, { contexts = 8 }: { contexts?: number } = {}): string {
-  const { feature: number, density, largest, top, intervals, raised, lowered } = feature;
+  const {
+    feature: number,
+    density,
+    largest,
+    top,
+    intervals,
+    raised,
+    lowered,
+    causal,
+    tokens,
+    neighbours,
+    coactive,
+    kinds,
+    languages,
+  } = feature;
+  const names = (of: readonly { readonly token: number }[]) => of.map(({ token }) => JSON.stringify(tokenizer.tokenText(token))).join(" ");
+  const favoured = [...kinds, ...languages].filter(({ lift }) => lift >= LIKELIER);
+  const facts: [string, string | undefined][] = [
+    ["meaning", feature.description && `${feature.description.text} (${feature.description.by})`],
+    ["fires at", names(tokens)],
+    ["raises", names(raised)],
+    ["lowers", names(lowered)],
+    ["causes", causal && names(causal.raised)],
+    ["prevents", causal && names(causal.lowered)],
+    ["texts", favoured.map(({ name, share }) => `${name} (${percent(share)} of its firing)`).join(", ")],
+    ["fires with", coactive.map(({ feature, share }) => `${feature} (${percent(share)})`).join(" ")],
+    ["like", neighbours.map(({ feature, cosine }) => `${feature} (${cosine.toFixed(2)})`).join(" ")],
+  ];
   const example = (e: Example) => `    ${exampleText(e, tokenizer, largest)}  ${pc.dim(`${e.document}:${e.offset}`)}`;
   const lines = [
     `${pc.bold(`feature ${number}`)}  active at ${percent(density)} of tokens, largest activation ${largest.toFixed(1)}`,
-    ...(raised.length > 0
-      ? [
-          `  raises  ${raised.map(({ token }) => JSON.stringify(tokenizer.tokenText(token))).join(" ")}`,
-          `  lowers  ${lowered.map(({ token }) => JSON.stringify(tokenizer.tokenText(token))).join(" ")}`,
-        ]
-      : []),
+    ...facts.flatMap(([name, text]) => (text ? [`  ${name.padEnd(10)}  ${text}`] : [])),
     "  strongest",
     ...top.slice(0, contexts).map(example),
   ];

@@ -33,10 +33,11 @@ export function findCommand(): Command {
     const sae = await SparseAutoencoder.open(path, options);
     const model = await openModelFor(sae, options);
     const catalog = await openIfThere(path, sae);
+    const [density, largest] = catalog ? await Promise.all([catalog.column("density"), catalog.column("largest")]) : [];
     const found = await findFeatures(model, sae, options.on, {
       off: options.off,
       limit: options.limit,
-      ...(catalog && { known: (i: number) => catalog.feature(i) }),
+      ...(density && largest && { known: (i: number) => ({ density: density[i]!, largest: largest[i]! }) }),
     });
     if (options.json) console.log(JSON.stringify({ sae: path, on: options.on, off: options.off, features: found }));
     else {
@@ -52,12 +53,13 @@ export function findCommand(): Command {
         console.log(
           `${pc.bold(`feature ${feature}`)}  score ${score.toFixed(2)} = ${onStrength.toFixed(2)} − ${offStrength.toFixed(2)}   on ${peaks(on)}${off.length > 0 ? `   off ${peaks(off)}` : ""}`,
         );
-        const known = catalog?.feature(feature);
+        const known = await catalog?.feature(feature);
         for (const example of known?.top.slice(0, CONTEXTS_SHOWN) ?? [])
           console.log(`    ${exampleText(example, model.tokenizer, known!.largest)}`);
       }
       if (found.length === 0) console.log("no feature is active on these texts");
     }
+    catalog?.close();
     await model.close();
   });
 }

@@ -12,6 +12,8 @@ import { findCommand } from "./find.ts";
 import { generateCommand } from "./generate.ts";
 import { harvestCommand } from "./harvest.ts";
 import { modelCommand } from "./model.ts";
+import { searchCommand } from "./search.ts";
+import { splitCommand } from "./split.ts";
 import { pc } from "./terminal.ts";
 import { tourCommand } from "./tour.ts";
 import { trainCommand } from "./train.ts";
@@ -34,6 +36,8 @@ for (const command of [
   catalogCommand(),
   featureCommand(),
   findCommand(),
+  splitCommand(),
+  searchCommand(),
   encodeCommand(),
   chatCommand(),
   generateCommand(),

@@ -1,15 +1,15 @@
 /** @file `monoscope tour`: the whole path on the packaged model, from text to a steered answer. This is what `npm start` runs. */
-import { readFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Command } from "commander";
 import type { ActivationSource } from "../activations/source.ts";
 import { type HarvestProgress, harvestToStore } from "../activations/store.ts";
 import type { Corpus } from "../corpus/tokenize.ts";
 import { CorpusError } from "../errors.ts";
-import { Catalog, writeCatalog } from "../features/catalog.ts";
+import { buildCatalog } from "../features/build.ts";
+import type { Catalog } from "../features/catalog.ts";
 import { collectFeatures } from "../features/collect.ts";
 import { findFeatures } from "../features/find.ts";
-import { logitEffects } from "../features/logit-effects.ts";
 import { writeTextWhole } from "../files.ts";
 import { clamp } from "../interventions/clamp.ts";
 import { type SteeringTrial, steeringTrials } from "../interventions/steering.ts";
@@ -303,14 +303,22 @@ class Tour {
   ): Promise<Catalog[]> {
     const folders = saes.map(({ dSae }) => join(this.#out, memberName(dSae), "catalog"));
     const line = new ProgressLine("   collecting");
-    const statistics = await collectFeatures(saes, source, contexts, {
+    const states = saes.map(({ dSae }) => join(this.#out, `.${memberName(dSae)}.collected`));
+    const collected = await collectFeatures(saes, source, contexts, {
+      states,
       signal: interrupted,
       onProgress: ({ tokens, block, blocks }) => line.update(block / blocks, `${count(tokens)} tokens`),
     }).finally(() => line.clear());
     const catalogs: Catalog[] = [];
     for (const [i, sae] of saes.entries()) {
-      await writeCatalog(folders[i]!, source.provenance, statistics[i]!, await logitEffects(model, sae, contexts));
-      catalogs.push(await Catalog.open(folders[i]!, sae));
+      const line = new ProgressLine(`   catalogue of ${memberName(sae.dSae)}`);
+      const catalog = await buildCatalog(folders[i]!, {
+        ...{ sae, model, contexts, provenance: source.provenance, collected: collected[i]!, threads: this.#threads },
+        signal: interrupted,
+        onProgress: ({ step, share }) => line.update(share, step),
+      }).finally(() => line.clear());
+      await rm(states[i]!, { force: true });
+      catalogs.push(catalog);
     }
     return catalogs;
   }
@@ -319,17 +327,16 @@ class Tour {
   async #find(model: LanguageModel, sae: SparseAutoencoder, catalog: Catalog): Promise<{ shown: Shown[]; candidates: Candidates[] }> {
     const shown: Shown[] = [];
     const candidates: Candidates[] = [];
-    let usual = 0;
-    for (const { density } of catalog.features()) usual += density / sae.dSae;
+    const [densities, largest] = await Promise.all([catalog.column("density"), catalog.column("largest")]);
+    const usual = densities.reduce((sum, density) => sum + density, 0) / sae.dSae;
+    const known = (i: number) => ({ density: densities[i]!, largest: largest[i]! });
     for (const { name, on, words } of CONCEPTS) {
       const off = CONCEPTS.filter((other) => other.name !== name).flatMap((other) => other.on);
-      const ranked = await findFeatures(model, sae, on, { off, limit: 50, known: (i) => catalog.feature(i) });
-      const found = ranked
-        .filter(({ feature }) => catalog.feature(feature).density <= MOST_DENSITY * usual)
-        .slice(0, CANDIDATES_PER_CONCEPT);
+      const ranked = await findFeatures(model, sae, on, { off, limit: 50, known });
+      const found = ranked.filter(({ feature }) => densities[feature]! <= MOST_DENSITY * usual).slice(0, CANDIDATES_PER_CONCEPT);
       const [best] = found;
       if (best === undefined) continue;
-      const feature = catalog.feature(best.feature);
+      const feature = await catalog.feature(best.feature);
       const contexts = feature.top.slice(0, CONTEXTS_SHOWN).map((example) => ({
         tokens: tokenTexts(example.tokens, model.tokenizer),
         activations: example.activations,

@@ -1,0 +1,120 @@
+/**
+ * @file Times building, opening and searching a catalogue of made-up features: `npm run bench:catalog -- [--features 65536,1048576] [--json]`. The catalogue is written to
+ * a temporary folder and removed, unless `--keep` names one.
+ */
+import { fork } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Command } from "commander";
+import { interrupted, sizes, wholeNumber } from "../src/cli/options.ts";
+import { count, ProgressLine, table } from "../src/cli/terminal.ts";
+import { ArgumentError, CancelledError } from "../src/errors.ts";
+import { Catalog } from "../src/features/catalog.ts";
+import { tableBytes } from "../src/features/store/store.ts";
+import type { SearchPlan, SearchTimes } from "./catalog-search.ts";
+import { runCommand } from "./command.ts";
+import { machine } from "./machine.ts";
+import { type SyntheticCatalog, syntheticAutoencoder, writeSynthetic } from "./synthetic-catalog.ts";
+
+interface Options {
+  features: number[];
+  examples?: number;
+  dIn: number;
+  rounds: number;
+  keep?: string;
+  prompts: boolean;
+  json: boolean;
+}
+
+interface Measured extends SearchTimes, SyntheticCatalog {
+  /** Seconds; absent when a catalogue that was kept is searched again. */
+  readonly building?: { readonly writing: number; readonly indexing: number };
+  readonly gigabytes: number;
+}
+
+// A million features with twenty contexts each would be 10 GB.
+const MANY = 262_144;
+const [EXAMPLES, EXAMPLES_OF_MANY] = [20, 4];
+
+const command = new Command("bench:catalog")
+  .option("--features <sizes>", "features of the catalogues", sizes, [65_536, 1_048_576])
+  .option(
+    "--examples <n>",
+    `contexts of a feature (default: ${EXAMPLES}, from ${count(MANY)} features on ${EXAMPLES_OF_MANY})`,
+    wholeNumber(),
+  )
+  .option("--d-in <n>", "width of the directions", wholeNumber(), 576)
+  .option("--rounds <n>", "searches of each kind", wholeNumber(), 20)
+  .option("--keep <folder>", "where to keep the catalogues, and to find them again")
+  .option("--no-prompts", "leave out the searches by prompt, which need the model and the memory of a whole autoencoder")
+  .option("--json", "print one JSON object on standard output and nothing else", false)
+  .action(async ({ features, examples, keep, json, ...plan }: Options) => {
+    const folder = keep ?? (await mkdtemp(join(tmpdir(), "bench-catalog-")));
+    const results: Measured[] = [];
+    try {
+      for (const size of features) {
+        const synthetic = { features: size, dIn: plan.dIn, examples: examples ?? (size < MANY ? EXAMPLES : EXAMPLES_OF_MANY) };
+        const result = await measure(join(folder, `${size}-${synthetic.dIn}-${synthetic.examples}`), { ...plan, ...synthetic });
+        results.push(result);
+        if (!json) console.log(`${describe(result)}\n`);
+      }
+    } finally {
+      if (keep === undefined) await rm(folder, { recursive: true, force: true });
+    }
+    if (json) console.log(JSON.stringify({ machine: machine(), results }));
+  });
+
+async function measure(folder: string, { features, dIn, examples, ...plan }: Omit<SearchPlan, "folder">): Promise<Measured> {
+  const synthetic = { features, dIn, examples };
+  const there = await Catalog.open(folder, syntheticAutoencoder(synthetic)).catch(() => undefined);
+  there?.close();
+  const line = new ProgressLine(`${count(features)} features`);
+  const building = there
+    ? undefined
+    : await writeSynthetic(folder, synthetic, (share) => {
+        if (interrupted.aborted) throw new CancelledError("stopped");
+        line.update(share, "writing");
+      }).finally(() => line.clear());
+  const tables = await Promise.all(["features", "examples", "raised", "lowered", "tokens"].map((name) => tableBytes(folder, name)));
+  const gigabytes = Math.round(tables.reduce((a, b) => a + b, 0) / 1e7) / 100;
+  return { ...synthetic, ...(building && { building }), gigabytes, ...(await searches({ ...plan, ...synthetic, folder })) };
+}
+
+/** The searches, in a process of their own. */
+function searches(plan: SearchPlan): Promise<SearchTimes> {
+  const child = fork(new URL("catalog-search.ts", import.meta.url), [JSON.stringify(plan)], {
+    stdio: ["ignore", "inherit", "inherit", "ipc"],
+  });
+  return new Promise((resolve, reject) => {
+    child.on("message", (message: SearchTimes | { error: string }) =>
+      "error" in message ? reject(new ArgumentError(message.error)) : resolve(message),
+    );
+    child.on("exit", (code, signal) => reject(new ArgumentError(`the measurement ended with ${signal ?? `exit code ${code}`}`)));
+  });
+}
+
+function describe({
+  features,
+  dIn,
+  examples,
+  building,
+  gigabytes,
+  openSeconds,
+  openMemoryMb,
+  memoryMb,
+  recall,
+  searches,
+}: Measured): string {
+  const built = building ? `, written in ${building.writing.toFixed(0)} s, indexed in ${building.indexing.toFixed(0)} s` : "";
+  return [
+    `${count(features)} features of width ${dIn}, ${examples} contexts each: ${gigabytes} GB${built}`,
+    `opened, first feature read: ${openSeconds} s, ${openMemoryMb} MB; after all searches ${memoryMb} MB; recall of the ten nearest ${recall.toFixed(3)}`,
+    table(
+      ["milliseconds", "median", "slowest", "first"],
+      Object.entries(searches).map(([name, { median, worst, first }]) => [name, ...[median, worst, first].map((ms) => ms.toFixed(1))]),
+    ),
+  ].join("\n");
+}
+
+await runCommand(command);

@@ -1,0 +1,146 @@
+/** @file The Lance tables of a folder: opened when they are asked for, read and written, with LanceDB's errors in our words. */
+import { readdir, stat } from "node:fs/promises";
+import { constants } from "node:os";
+import { join } from "node:path";
+import type { Connection, Table } from "@lancedb/lancedb";
+import type { RecordBatch } from "apache-arrow";
+import { FormatError, MonoscopeError } from "../../errors.ts";
+import { asDiskError } from "../../files.ts";
+import { type Columns, type Row, readRows, schemaOf } from "./columns.ts";
+
+// More than a catalogue has: LanceDB would list ten.
+const MOST_TABLES = 100;
+// What another process wrote is seen after this many seconds.
+const STALE_SECONDS = 5;
+
+/** LanceDB is a native library of a hundred megabytes: loaded with the first catalogue, not by every command. */
+export const lancedb = () => import("@lancedb/lancedb");
+
+export class Store {
+  readonly folder: string;
+  readonly #connection: Connection;
+  readonly #tables = new Map<string, Promise<Table>>();
+
+  private constructor(folder: string, connection: Connection) {
+    this.folder = folder;
+    this.#connection = connection;
+  }
+
+  static async open(folder: string): Promise<Store> {
+    const { connect } = await lancedb();
+    return new Store(folder, await connect(folder, { readConsistencyInterval: STALE_SECONDS }));
+  }
+
+  close(): void {
+    for (const table of this.#tables.values()) table.then((open) => open.close()).catch(() => {});
+    this.#tables.clear();
+    this.#connection.close();
+  }
+
+  /** Makes sure that there is a table. @throws DiskError */
+  async create(name: string, columns: Columns): Promise<void> {
+    if (!(await this.#has(name)))
+      await this.#writing(name, async () => {
+        this.#tables.set(name, Promise.resolve(await this.#connection.createEmptyTable(name, schemaOf(columns))));
+      });
+  }
+
+  /** Makes an empty table in the place of one that may be there. @throws DiskError */
+  async recreate(name: string, columns: Columns): Promise<void> {
+    this.#tables.delete(name);
+    if (await this.#has(name)) await this.#writing(name, () => this.#connection.dropTable(name));
+    await this.create(name, columns);
+  }
+
+  /** Does something that changes a table. @throws DiskError */
+  async write<T>(name: string, change: (table: Table) => Promise<T>): Promise<T> {
+    const table = await this.#open(name);
+    return this.#writing(name, () => change(table));
+  }
+
+  /** Reads something from a table. @throws FormatError when that is not possible */
+  async read<T>(name: string, query: (table: Table) => Promise<T>): Promise<T> {
+    const table = await this.#open(name);
+    return query(table).catch((error) => {
+      throw this.#unreadable(name, error);
+    });
+  }
+
+  /** The rows at some positions, in any order. @throws FormatError */
+  async rows<C extends Columns>(name: string, columns: C, positions: readonly number[]): Promise<Row<C>[]> {
+    if (positions.length === 0) return [];
+    return this.read(name, async (table) => {
+      const found = await table
+        .takeOffsets([...positions])
+        .select(Object.keys(columns))
+        .toArrow();
+      return found.batches.flatMap((batch) => [...readRows(batch, columns)]);
+    });
+  }
+
+  /** The rows that satisfy an SQL condition. @throws FormatError */
+  async matching<C extends Columns>(name: string, columns: C, condition: string): Promise<Row<C>[]> {
+    return this.read(name, async (table) => {
+      const found = await table.query().where(condition).select(Object.keys(columns)).toArrow();
+      return found.batches.flatMap((batch) => [...readRows(batch, columns)]);
+    });
+  }
+
+  /** Goes through some columns of all rows, a batch at a time. @throws FormatError */
+  async scan(name: string, columns: readonly string[], each: (batch: RecordBatch) => void): Promise<void> {
+    await this.read(name, async (table) => {
+      for await (const batch of table.query().select([...columns])) each(batch);
+    });
+  }
+
+  async #has(name: string): Promise<boolean> {
+    return this.#tables.has(name) || (await this.#connection.tableNames({ limit: MOST_TABLES })).includes(name);
+  }
+
+  #open(name: string): Promise<Table> {
+    let table = this.#tables.get(name);
+    if (table === undefined) {
+      table = this.#connection.openTable(name).catch((error) => {
+        this.#tables.delete(name);
+        throw this.#unreadable(name, error);
+      });
+      this.#tables.set(name, table);
+    }
+    return table;
+  }
+
+  #unreadable(name: string, error: unknown): unknown {
+    if (error instanceof MonoscopeError) return error;
+    return new FormatError(
+      `the table ${name} of ${this.folder} cannot be read (${reason(error)}); it is damaged or incomplete. Make the catalogue again with \`monoscope catalog\`.`,
+      { cause: error },
+    );
+  }
+
+  async #writing<T>(name: string, change: () => Promise<T>): Promise<T> {
+    try {
+      return await change();
+    } catch (error) {
+      // LanceDB passes on the operating system's error as text.
+      const number = Number(/os error (\d+)/.exec(String(error))?.[1]);
+      const [code] = Object.entries(constants.errno).find(([, errno]) => errno === number) ?? [];
+      throw code === undefined ? error : asDiskError(Object.assign(new Error(reason(error)), { code }), join(this.folder, name));
+    }
+  }
+}
+
+/** The first line of an error, without the place in LanceDB's source that it names. */
+function reason(error: unknown): string {
+  const [line = ""] = (error instanceof Error ? error.message : String(error)).split("\n");
+  const text = line.replace(/,? ?\S*\.rs:\d+(:\d+)?/g, "").trim();
+  return text.length > 200 ? `${text.slice(0, 200)}…` : text;
+}
+
+/** Bytes of all files of a table. */
+export async function tableBytes(folder: string, name: string): Promise<number> {
+  const root = join(folder, `${name}.lance`);
+  const entries = await readdir(root, { recursive: true, withFileTypes: true }).catch(() => []);
+  let bytes = 0;
+  for (const entry of entries) if (entry.isFile()) bytes += (await stat(join(entry.parentPath, entry.name))).size;
+  return bytes;
+}
