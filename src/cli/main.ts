@@ -14,6 +14,7 @@ import { harvestCommand } from "./harvest.ts";
 import { modelCommand } from "./model.ts";
 import { searchCommand } from "./search.ts";
 import { splitCommand } from "./split.ts";
+import { serveCommand } from "./serve.ts";
 import { pc } from "./terminal.ts";
 import { tourCommand } from "./tour.ts";
 import { trainCommand } from "./train.ts";
@@ -41,6 +42,7 @@ for (const command of [
   encodeCommand(),
   chatCommand(),
   generateCommand(),
+  serveCommand(),
 ]) {
   program.addCommand(command.exitOverride().showHelpAfterError("(--help lists what there is)"));
 }

@@ -1,0 +1,57 @@
+import { expect, test } from "vitest";
+import { automaticDescription, focus } from "./automatic.ts";
+import type { Passage } from "./passages.ts";
+
+/** A passage with a word a token; the peak is the word after "|". */
+function passage(text: string): Passage {
+  const words = text.split(" ");
+  const texts = words.map((word, i) => (i === 0 ? "" : " ") + word.replace("|", ""));
+  return {
+    document: text,
+    offset: 0,
+    texts,
+    activations: texts.map(() => 0),
+    peak: words.findIndex((word) => word.startsWith("|")),
+    interval: 0,
+  };
+}
+
+const halvesOf = (...texts: string[]) => ({ shown: texts.map(passage), held: [] });
+
+test("the focus is the whole word that the peak is in", () => {
+  const at = (texts: string[], peak: number) => focus({ texts, peak, document: "", offset: 0, activations: [], interval: 0 });
+  expect(at(["the", " Gold", "en", " Gate"], 2)).toBe("golden");
+  expect(at(["the", " Gold", "en", " Gate"], 1)).toBe("golden");
+  expect(at(["f", "(", "x"], 1)).toBe("(");
+  expect(at(["a", "\n"], 1)).toBe("↵");
+  expect(at(["我", "喜欢", "猫"], 1)).toBe("喜欢");
+  expect(at(["caf", "", "é", " x"], 1)).toBe("café"); // the token of the peak begins a character that the next completes
+});
+
+test("says what it fires on and how often, what comes before, what stands around, what it raises", () => {
+  const rivers = ["over the river Main", "over the river Rhine", "over the river Elbe", "over the river Po", "over the river Ebro"];
+  const active = halvesOf(...rivers.map((text) => text.replace("the ", "the |")), "near a |lake");
+  const silent = halvesOf("|cats sleep", "dogs |run", "cows |eat", "goats |jump", "hens |sit", "pigs |dig");
+  expect(automaticDescription(active, silent, [" bridge", "s"])).toBe(
+    "on “river” (83 %), “lake” (17 %); after “the” (83 %); near “over”; raises “bridge”, “s”",
+  );
+});
+
+test("does not name words that stand everywhere, nor contexts that it was not shown", () => {
+  const common = [
+    "the |red",
+    "the |blue",
+    "the |green",
+    "the |white",
+    "the |black",
+    "the |brown",
+    "the |pink",
+    "the |grey",
+    "the |gold",
+    "the |tan",
+    "the |teal",
+  ];
+  const active = { shown: common.map(passage), held: ["|secret", "|secret", "|secret"].map(passage) };
+  const silent = halvesOf(...Array.from({ length: 11 }, (_, i) => `the |thing${i}`));
+  expect(automaticDescription(active, silent)).toBe("on many different words; after “the” (100 %)");
+});

@@ -1,0 +1,216 @@
+/** @file Describes features and scores the descriptions: with a language model behind an endpoint, or from the evidence alone. */
+import { CancelledError } from "../../errors.ts";
+import type { Tokenizer } from "../../model/tokenizer.ts";
+import { mix, seededRandom } from "../../random.ts";
+import type { Description, DescriptionScores, Example, FeatureStatistics, LogitEffects } from "../feature.ts";
+import { type Asker, type Cost, CostEstimate, LimitReached, type Price } from "./asker.ts";
+import { automaticDescription, raisedTexts } from "./automatic.ts";
+import { EndpointError } from "./endpoint.ts";
+import { activePassages, activeTokens, type Halves, halves, markedText, silentPassages } from "./passages.ts";
+import { fill, type Prompts } from "./prompts.ts";
+import type { ReplyCache } from "./reply-cache.ts";
+import { detection, fuzzing, specificity } from "./scores.ts";
+import { vocabularyScore } from "./vocabulary.ts";
+
+/** What a feature is described from. */
+export type Describable = Pick<FeatureStatistics, "feature" | "largest" | "top" | "intervals"> &
+  Partial<Pick<LogitEffects, "raised" | "lowered">>;
+
+/** Gives stretches of text, each about as long as the feature's examples, in which the feature is silent: `count` of them, or as many as there are. */
+export type SilentSampler = (feature: number, count: number) => Promise<readonly Example[]>;
+
+/** The scores that take a judge. */
+export const JUDGED = ["detection", "fuzzing", "specificity"] as const;
+export type Judged = (typeof JUDGED)[number];
+
+/** A language model that describes and judges. */
+export interface Describer {
+  /** Its name, for `Description.by`. */
+  readonly name: string;
+  readonly asker: Asker;
+  readonly prompts: Prompts;
+  /** Which scores it is asked for. */
+  readonly scores: readonly Judged[];
+}
+
+export interface DescribeOptions {
+  readonly tokenizer: Pick<Tokenizer, "stream" | "tokenText">;
+  readonly silent: SilentSampler;
+  /** Without one, descriptions are automatic. */
+  readonly describer?: Describer | undefined;
+  /** Draws which contexts are shown, and which are held back for scores. */
+  readonly seed?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const MAX_DESCRIPTION_TOKENS = 120;
+const MAX_DESCRIPTION = 500; // characters
+const TYPICAL_DESCRIPTION = "words for bridges and other structures that cross rivers, often with their names";
+
+/**
+ * Describes one feature from half of its contexts, of all activation intervals, and scores the description on the other half.
+ * Where the language model's answers make no sense, the description is the automatic one, and says so.
+ * @returns undefined for a feature without contexts @throws EndpointError, LimitReached, CancelledError, DiskError
+ */
+export async function describeFeature(
+  feature: Describable,
+  { tokenizer, silent, describer, seed = 0, signal }: DescribeOptions,
+): Promise<Description | undefined> {
+  const passages = activePassages(feature, tokenizer);
+  if (passages.length === 0) return undefined;
+  const active = halves(passages, seed, feature.feature, 0);
+  const quiet = halves(silentPassages(await silent(feature.feature, passages.length), tokenizer), seed, feature.feature, 1);
+  const raised = raisedTexts({ raised: feature.raised ?? [] }, (token) => tokenizer.tokenText(token));
+  const lowered = raisedTexts({ raised: feature.lowered ?? [] }, (token) => tokenizer.tokenText(token));
+
+  const written = describer && (await writtenDescription(describer, active, raised, lowered, signal));
+  const text = written ?? automaticDescription(active, quiet, raised);
+  const scores: { -readonly [K in keyof DescriptionScores]: DescriptionScores[K] } = {};
+  const vocabulary = vocabularyScore(text, active, quiet);
+  if (vocabulary !== undefined) scores.vocabulary = vocabulary;
+  for (const name of describer?.scores ?? []) {
+    const { asker, prompts } = describer!;
+    const options = { asker, prompt: prompts[name], random: seededRandom(seed, feature.feature, 2 + JUDGED.indexOf(name)), signal };
+    if (name === "specificity") {
+      const means = await specificity(text, active, feature.intervals.length, options);
+      if (means !== undefined) scores.specificity = means;
+    } else {
+      const accuracy = await (name === "detection" ? detection : fuzzing)(text, active, quiet, options);
+      if (accuracy !== undefined) scores[name] = accuracy;
+    }
+  }
+  return { text, by: written === undefined ? "automatic" : describer!.name, scores };
+}
+
+/** The description that the language model writes; undefined where its answers make no sense. */
+async function writtenDescription(
+  { asker, prompts }: Describer,
+  { shown }: Halves,
+  raised: readonly string[],
+  lowered: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
+  // Strongest first, as people read them; the order within an interval is that of the examples.
+  const ordered = shown.toSorted((a, b) => b.interval - a.interval);
+  const contexts = ordered.map((passage, i) => {
+    const tokens = activeTokens(passage);
+    return `${i + 1}. ${markedText(passage, (t) => tokens.includes(t))}`;
+  });
+  const list = (texts: readonly string[]) => texts.map((text) => JSON.stringify(text)).join(", ") || "(unknown)";
+  const values = { contexts: contexts.join("\n"), raised: list(raised), lowered: list(lowered) };
+  return asker.ask(
+    { messages: fill(prompts.describe, values), maxTokens: MAX_DESCRIPTION_TOKENS, parse: parseDescription, typical: TYPICAL_DESCRIPTION },
+    signal,
+  );
+}
+
+/** What stands after the last "Description:" of an answer; where a model left that out, an answer of one line. */
+export function parseDescription(answer: string): string | undefined {
+  const labelled = [...answer.matchAll(/^[\s*_#[\]]*description[\s*_\]]*:[ \t*_]*(\S.*)$/gim)].at(-1)?.[1];
+  const lines = answer.split("\n").filter((line) => line.trim() !== "");
+  const text = (labelled ?? (lines.length === 1 ? lines[0]! : ""))
+    .trim()
+    .replace(/\s+/g, " ")
+    .replace(/^"(.*)"$/, "$1");
+  return /\p{L}/u.test(text) && text.length <= MAX_DESCRIPTION ? text : undefined;
+}
+
+export interface DescribeAllOptions extends DescribeOptions {
+  readonly load: (feature: number) => Describable | Promise<Describable>;
+  /** How many features are described at once. */
+  readonly concurrency?: number;
+  /** Called with each description as soon as it is there, one call at a time. */
+  readonly onDescribed: (feature: number, description: Description) => void | Promise<void>;
+}
+
+export interface DescribeReport {
+  readonly described: number;
+  /** Features without contexts. */
+  readonly silent: number;
+  /** Described automatically, although a language model was asked. */
+  readonly automatic: number;
+  /** Features for which the endpoint had no answer, and why. */
+  readonly failed: readonly { readonly feature: number; readonly reason: string }[];
+  /** Why not all of the features were gone through. */
+  readonly stopped?: string;
+}
+
+// So many failures with no success between them: the endpoint is down.
+const MAX_FAILURES_IN_A_ROW = 8;
+
+/**
+ * Describes many features. A run that ends early has lost nothing that was answered, if the asker has a cache: the next one goes on from there.
+ * @throws CancelledError, DiskError, and EndpointError when the endpoint answers nothing at all
+ */
+export async function describeFeatures(
+  features: readonly number[],
+  { load, concurrency = 4, onDescribed, ...options }: DescribeAllOptions,
+): Promise<DescribeReport> {
+  const { describer, signal } = options;
+  const queue = features.values();
+  const report = { described: 0, silent: 0, automatic: 0, failed: [] as { feature: number; reason: string }[] };
+  let inARow = 0;
+  let stopped: string | undefined;
+  let broken: unknown;
+  let delivering: Promise<void> = Promise.resolve();
+
+  const work = async () => {
+    for (const feature of queue) {
+      if (stopped !== undefined || broken !== undefined) return;
+      try {
+        if (signal?.aborted)
+          throw new CancelledError(`stopped after ${report.described} of ${features.length} features`, { cause: signal.reason });
+        const description = await describeFeature(await load(feature), options);
+        inARow = 0;
+        if (description === undefined) {
+          report.silent++;
+          continue;
+        }
+        delivering = delivering.then(() => onDescribed(feature, description));
+        await delivering;
+        report.described++;
+        if (describer !== undefined && description.by === "automatic") report.automatic++;
+      } catch (error) {
+        if (error instanceof LimitReached) stopped ??= error.message;
+        else if (error instanceof EndpointError && !error.isFinal && ++inARow < MAX_FAILURES_IN_A_ROW)
+          report.failed.push({ feature, reason: error.message });
+        else broken ??= error;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: describer === undefined ? 1 : concurrency }, work));
+  if (broken !== undefined) throw broken;
+  report.failed.sort((a, b) => a.feature - b.feature);
+  return { ...report, ...(stopped !== undefined && { stopped }) };
+}
+
+const SAMPLED = 32; // features whose prompts are built for an estimate
+
+/**
+ * What describing and scoring `features` will cost, from some of them: prompts as they will be, with a description of usual length in the judge's;
+ * answers as long as they may be. What the cache has is not counted.
+ */
+export async function estimateCost(
+  features: readonly number[],
+  {
+    load,
+    describer,
+    cache,
+    countTokens,
+    price,
+    ...options
+  }: Omit<DescribeAllOptions, "onDescribed" | "describer"> & {
+    readonly describer: Omit<Describer, "asker">;
+    readonly cache: ReplyCache;
+    readonly countTokens: (text: string) => number;
+    readonly price?: Price | undefined;
+  },
+): Promise<Cost> {
+  const asker = new CostEstimate(describer.name, { cache, countTokens });
+  const n = Math.min(SAMPLED, features.length);
+  const random = seededRandom(mix(options.seed ?? 0, features.length));
+  // One from each of n equal stretches.
+  const sample = Array.from({ length: n }, (_, i) => features[Math.floor(((i + random()) * features.length) / n)]!);
+  for (const feature of sample) await describeFeature(await load(feature), { ...options, describer: { ...describer, asker } });
+  return asker.cost(n === 0 ? 0 : features.length / n, price);
+}
