@@ -5,8 +5,10 @@ import { Command, CommanderError } from "commander";
 import { CancelledError, MonoscopeError } from "../errors.ts";
 import { catalogCommand } from "./catalog.ts";
 import { chatCommand } from "./chat.ts";
+import { completeCommand } from "./complete.ts";
 import { encodeCommand } from "./encode.ts";
 import { evaluateCommand } from "./evaluate.ts";
+import { exportCommand } from "./export.ts";
 import { featureCommand } from "./feature.ts";
 import { findCommand } from "./find.ts";
 import { generateCommand } from "./generate.ts";
@@ -39,6 +41,8 @@ for (const command of [
   findCommand(),
   splitCommand(),
   searchCommand(),
+  completeCommand(),
+  exportCommand(),
   encodeCommand(),
   chatCommand(),
   generateCommand(),

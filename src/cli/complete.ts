@@ -1,0 +1,131 @@
+/** @file `monoscope complete`: which concepts of a list have a feature of their own, against how often they occur. */
+import { Command } from "commander";
+import { sinkThreshold } from "../activations/sinks.ts";
+import { readDocuments } from "../corpus/documents.ts";
+import { ArgumentError } from "../errors.ts";
+import { countOccurrences, PACKAGED_LISTS, readConcepts } from "../features/completeness/concepts.ts";
+import { completenessPlot } from "../features/completeness/plot.ts";
+import { type Completeness, completeness } from "../features/completeness.ts";
+import { writeTextWhole } from "../files.ts";
+import { SparseAutoencoder } from "../sae/autoencoder.ts";
+import { interrupted, type ModelOptions, openModelFor, realNumber, wholeNumber, withJson, withModel } from "./options.ts";
+import { count, ProgressLine, pc, percent, table } from "./terminal.ts";
+
+interface CompleteOptions extends ModelOptions {
+  corpus: string[];
+  textField?: string;
+  plot?: string;
+  minRecall: number;
+  maxFalse: number;
+  limit: number;
+  json: boolean;
+}
+
+export function completeCommand(): Command {
+  return withJson(
+    withModel(
+      new Command("complete")
+        .description("test which concepts of a list have a feature of their own, against how often they occur in a corpus")
+        .argument("<list>", `${PACKAGED_LISTS.join(", ")}, or a file of concepts`)
+        .argument("<sae...>", "folders of autoencoders, such as a family of several sizes")
+        .requiredOption("--corpus <source...>", "text to count occurrences in: what the autoencoders were trained on")
+        .option("--text-field <name>", "field of .jsonl lines that holds the text")
+        .option(
+          "--min-recall <share>",
+          "share of its held-out sentences on which a concept's own feature is active",
+          realNumber(0, 1),
+          0.75,
+        )
+        .option("--max-false <share>", "share of the other concepts' sentences on which it may be active", realNumber(0, 1), 0.01)
+        .option("--plot <file>", "draw the curves into an .svg file")
+        .option("--limit <n>", "concepts to show, the most frequent first", wholeNumber(), 40),
+    ),
+  ).action(async (listName: string, paths: string[], options: CompleteOptions) => {
+    const list = await readConcepts(listName);
+    const saes: SparseAutoencoder[] = [];
+    for (const path of paths) saes.push(await SparseAutoencoder.open(path, options));
+    for (const [i, { hook, dIn }] of saes.entries()) {
+      if (hook !== saes[0]!.hook || dIn !== saes[0]!.dIn)
+        throw new ArgumentError(
+          `${paths[0]} reads ${saes[0]!.hook} (width ${saes[0]!.dIn}), ${paths[i]} reads ${hook} (width ${dIn}); one study is about one place`,
+        );
+    }
+    const line = new ProgressLine("counting");
+    const { corpus, textField } = options;
+    const occurrences = await countOccurrences(readDocuments(corpus, { signal: interrupted, ...(textField && { textField }) }), list, {
+      signal: interrupted,
+      onProgress: (documents) => line.update(0, `${count(documents)} documents`),
+    }).finally(() => line.clear());
+    const model = await openModelFor(saes[0]!, options);
+    const reading = new ProgressLine("reading sentences");
+    const studies = await completeness(model, saes, list, occurrences, {
+      sinkThreshold: await sinkThreshold(model),
+      minRecall: options.minRecall,
+      maxFalse: options.maxFalse,
+      signal: interrupted,
+      onProgress: (done, sentences) => reading.update(done / sentences, `${count(done)} of ${count(sentences)}`),
+    }).finally(() => reading.clear());
+    await model.close();
+
+    const named = studies.map((study, i) => ({ name: shortName(paths, i), study }));
+    if (options.plot !== undefined) await writeTextWhole(options.plot, completenessPlot(list.name, named));
+    const { documents, words } = occurrences;
+    if (options.json)
+      console.log(JSON.stringify({ list: list.name, documents, words, studies: studies.map((study, i) => ({ sae: paths[i], ...study })) }));
+    else
+      console.log(
+        [
+          pc.dim(`${list.name} in ${count(documents)} documents, ${count(words)} words`),
+          summary(named),
+          "",
+          conceptTable(named, options.limit),
+        ].join("\n"),
+      );
+  });
+}
+
+type Named = { readonly name: string; readonly study: Completeness };
+
+/** The last part of a path that tells it from the others. */
+function shortName(paths: readonly string[], i: number): string {
+  const last = (path: string) =>
+    path
+      .replace(/[/\\]+$/, "")
+      .split(/[/\\]/)
+      .at(-1)!;
+  return new Set(paths.map(last)).size === paths.length ? last(paths[i]!) : paths[i]!;
+}
+
+function summary(named: readonly Named[]): string {
+  return table(
+    ["", "features", "own feature", "mean AUROC", "even chance at"],
+    named.map(({ name, study: { dSae, results, evenChance } }) => {
+      const own = results.filter(({ dedicated }) => dedicated).length;
+      const meanAuroc = results.reduce((sum, { auroc }) => sum + auroc, 0) / results.length;
+      return [
+        name,
+        count(dSae),
+        `${own} of ${results.length} (${percent(own / results.length)})`,
+        meanAuroc.toFixed(3),
+        evenChance === undefined ? "–" : `${Number(evenChance.toPrecision(2))} per million words`,
+      ];
+    }),
+  );
+}
+
+/** One line per concept: how often it occurs, and its feature in each autoencoder, with recall and precision; in brackets where it is not its own. */
+function conceptTable(named: readonly Named[], limit: number): string {
+  const order = [...named[0]!.study.results.entries()].sort(([, a], [, b]) => b.occurrences - a.occurrences).slice(0, limit);
+  return table(
+    ["concept", "occurrences", ...named.map(({ name }) => name)],
+    order.map(([i, { concept, occurrences }]) => [
+      concept,
+      count(occurrences),
+      ...named.map(({ study }) => {
+        const { feature, dedicated, recall, precision } = study.results[i]!;
+        const cell = feature === undefined ? "–" : `${feature} ${recall.toFixed(2)}/${precision.toFixed(2)}`;
+        return dedicated ? cell : `(${cell})`;
+      }),
+    ]),
+  );
+}
