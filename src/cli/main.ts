@@ -6,6 +6,7 @@ import { CancelledError, MonoscopeError } from "../errors.ts";
 import { catalogCommand } from "./catalog.ts";
 import { chatCommand } from "./chat.ts";
 import { completeCommand } from "./complete.ts";
+import { describeCommand } from "./describe.ts";
 import { encodeCommand } from "./encode.ts";
 import { evaluateCommand } from "./evaluate.ts";
 import { exportCommand } from "./export.ts";
@@ -43,6 +44,7 @@ for (const command of [
   searchCommand(),
   completeCommand(),
   exportCommand(),
+  describeCommand(),
   encodeCommand(),
   chatCommand(),
   generateCommand(),

@@ -1,0 +1,250 @@
+/** @file `monoscope describe`: descriptions of features, with a language model behind an endpoint or from the evidence alone, and scores of them. */
+import { join } from "node:path";
+import { createInterface } from "node:readline/promises";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { ArgumentError, CancelledError } from "../errors.ts";
+import { Catalog, type FeatureUpdate } from "../features/catalog.ts";
+import { type Cost, ModelAsker, type Price } from "../features/describe/asker.ts";
+import { type DescribeReport, describeFeatures, estimateCost, JUDGED, type Judged } from "../features/describe/describe.ts";
+import { Endpoint } from "../features/describe/endpoint.ts";
+import { loadPrompts } from "../features/describe/prompts.ts";
+import { ReplyCache } from "../features/describe/reply-cache.ts";
+import { silentText } from "../features/describe/silent-text.ts";
+import type { Example } from "../features/feature.ts";
+import { permutation, seededRandom } from "../random.ts";
+import { SparseAutoencoder } from "../sae/autoencoder.ts";
+import { interrupted, type ModelOptions, openModelFor, wholeNumber, withJson, withModel } from "./options.ts";
+import { count, ProgressLine, pc } from "./terminal.ts";
+
+interface DescribeCommandOptions extends ModelOptions {
+  features?: number[];
+  maxFeatures?: number;
+  endpoint?: string;
+  with?: string;
+  prompts?: string;
+  scores: Judged[];
+  concurrency: number;
+  timeout: number;
+  maxTokensTotal?: number;
+  price?: Price;
+  estimate: boolean;
+  yes: boolean;
+  overwrite: boolean;
+  seed: number;
+  json: boolean;
+}
+
+// Enough that a feature active in nine stretches out of ten has as many silent ones as it has contexts.
+const SILENT_STRETCHES = 512;
+// The catalogue takes many at once as fast as one.
+const WRITTEN_AT_ONCE = 256;
+
+export function describeCommand(): Command {
+  return withJson(
+    withModel(
+      new Command("describe")
+        .description("describe features, from their contexts at every strength, and score the descriptions on contexts held back")
+        .argument("<sae>", "folder of an autoencoder with a catalogue")
+        .option("--features <list>", "such as 5,12,100-199 (default: all)", featureList)
+        .option("--max-features <n>", "describe no more than this many", wholeNumber())
+        .addOption(
+          new Option(
+            "--endpoint <url>",
+            "OpenAI-compatible endpoint; without one, descriptions are made from the evidence alone. Its key is read from OPENAI_API_KEY",
+          ).env("OPENAI_BASE_URL"),
+        )
+        .option("--with <model>", "the endpoint's model that describes and judges")
+        .option("--prompts <folder>", "prompts of your own, such as describe.md")
+        .option("--scores <list>", `what the model judges: any of ${JUDGED.join(", ")}, or none`, judgedList, ["detection", "fuzzing"])
+        .option("--concurrency <n>", "requests at once", wholeNumber(), 4)
+        .option("--timeout <s>", "seconds to wait for an answer", wholeNumber(), 60)
+        .option("--max-tokens-total <n>", "stop before more tokens are spent, prompts and answers together", wholeNumber())
+        .option("--price <prompt,answer>", "price of a million tokens, such as 0.15,0.60", price)
+        .option("--estimate", "say what it would cost, and stop", false)
+        .option("--yes", "do not ask whether the cost is right", false)
+        .option("--overwrite", "replace descriptions of models by automatic ones", false)
+        .option("--seed <n>", "draws which contexts are shown and which are held back", wholeNumber(0), 0),
+    ),
+  ).action(describe);
+}
+
+async function describe(path: string, options: DescribeCommandOptions): Promise<void> {
+  const { endpoint: baseUrl, seed, json } = options;
+  if (baseUrl !== undefined && options.with === undefined)
+    throw new ArgumentError(`name the model that ${baseUrl} should use: --with MODEL`);
+  if (baseUrl === undefined && (options.with !== undefined || options.estimate))
+    throw new ArgumentError("name the endpoint with the model: --endpoint URL, or OPENAI_BASE_URL in the environment");
+  const prompts = await loadPrompts(options.prompts);
+  const sae = await SparseAutoencoder.open(path, options);
+  const catalog = await Catalog.open(join(path, "catalog"), sae);
+  const features = await chosen(catalog, options);
+  const model = await openModelFor(sae, options);
+
+  const searching = new ProgressLine("looking for text in which features are silent");
+  const silent = await silentText(model, sae, await someExamples(catalog, seed), {
+    seed,
+    signal: interrupted,
+    onProgress: (done, of) => searching.update(done / of, ""),
+  }).finally(() => searching.clear());
+
+  const load = (feature: number) => catalog.feature(feature);
+  const countTokens = (text: string) => model.tokenizer.encode(text).length;
+  const shared = { load, silent, tokenizer: model.tokenizer, seed, signal: interrupted, concurrency: options.concurrency };
+  let asker: ModelAsker | undefined;
+  const cache = baseUrl === undefined ? undefined : await ReplyCache.open(join(path, "catalog-replies.jsonl"));
+  if (cache !== undefined) {
+    const name = options.with!;
+    const endpoint = new Endpoint({
+      baseUrl: baseUrl!,
+      model: name,
+      apiKey: process.env.OPENAI_API_KEY,
+      timeoutMs: 1000 * options.timeout,
+    });
+    const describer = { name, prompts, scores: options.scores };
+    const estimate = await estimateCost(features, { ...shared, describer, cache, countTokens, price: options.price });
+    if (options.estimate || !(await agreed(features.length, estimate, options))) {
+      if (options.estimate)
+        console.log(json ? JSON.stringify({ features: features.length, estimate }) : describeCost(features.length, estimate));
+      await cache.close();
+      await model.close();
+      return;
+    }
+    asker = new ModelAsker(endpoint, {
+      cache,
+      countTokens,
+      price: options.price,
+      ...(options.maxTokensTotal !== undefined && { maxTokensTotal: options.maxTokensTotal }),
+    });
+  }
+
+  const describer = asker && { name: options.with!, asker, prompts, scores: options.scores };
+  const line = new ProgressLine("describing");
+  let updates: FeatureUpdate[] = [];
+  let described = 0;
+  const sums = { vocabulary: [] as number[], detection: [] as number[], fuzzing: [] as number[] };
+  let report: DescribeReport;
+  try {
+    report = await describeFeatures(features, {
+      ...shared,
+      describer,
+      async onDescribed(feature, description) {
+        line.update(
+          ++described / features.length,
+          asker === undefined ? "" : `${count(asker.cost.requests)} requests, ${count(tokens(asker.cost))} tokens`,
+        );
+        for (const [name, values] of Object.entries(sums)) {
+          const score = description.scores[name as keyof typeof sums];
+          if (score !== undefined) values.push(score);
+        }
+        const known = describer === undefined && !options.overwrite ? (await load(feature)).description : undefined;
+        if (known !== undefined && known.by !== "automatic") return;
+        updates.push({ feature, description });
+        if (updates.length >= WRITTEN_AT_ONCE) await catalog.update(updates.splice(0));
+      },
+    });
+  } finally {
+    // What was described before an error or Ctrl-C is kept.
+    line.clear();
+    await catalog.update(updates);
+    updates = [];
+    await cache?.close();
+  }
+  const means = Object.fromEntries(
+    Object.entries(sums).flatMap(([name, values]) => (values.length > 0 ? [[name, values.reduce((a, b) => a + b) / values.length]] : [])),
+  );
+  if (json) console.log(JSON.stringify({ sae: path, ...report, means, ...(asker && { cost: asker.cost, fromCache: asker.fromCache }) }));
+  else console.log(summary(report, means, asker));
+  catalog.close();
+  await model.close();
+}
+
+/** The features that were asked for. */
+async function chosen(catalog: Catalog, { features, maxFeatures }: DescribeCommandOptions): Promise<number[]> {
+  const missing = features?.find((i) => i >= catalog.dSae);
+  if (missing !== undefined) throw new ArgumentError(`no feature ${missing}: this catalogue has features 0 to ${catalog.dSae - 1}`);
+  const density = await catalog.column("density");
+  const all = features ?? Array.from(density.keys()).filter((i) => density[i]! > 0);
+  return all.slice(0, maxFeatures);
+}
+
+/** Examples of features drawn at random, one of each, at random strengths. */
+async function someExamples(catalog: Catalog, seed: number): Promise<Example[]> {
+  const random = seededRandom(seed, 0x73696c);
+  const found: Example[] = [];
+  for (const feature of permutation(catalog.dSae, random).subarray(0, 2 * SILENT_STRETCHES)) {
+    const { intervals } = await catalog.examples(feature);
+    const examples = intervals.flatMap((interval) => interval.examples);
+    if (examples.length > 0) found.push(examples[Math.floor(random() * examples.length)]!);
+    if (found.length === SILENT_STRETCHES) break;
+  }
+  return found;
+}
+
+/** Shows what it will cost, and asks, where there is somebody to ask. */
+async function agreed(features: number, estimate: Cost, { yes, maxTokensTotal, json }: DescribeCommandOptions): Promise<boolean> {
+  const limit = maxTokensTotal === undefined ? "" : `; it stops at ${count(maxTokensTotal)} tokens`;
+  if (!json) process.stderr.write(`${describeCost(features, estimate)}${limit}\n`);
+  if (yes || json || process.stdin.isTTY !== true || process.stderr.isTTY !== true || estimate.requests === 0) return true;
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return /^y(es)?$/i.test((await terminal.question("Go on? [y/N] ", { signal: interrupted })).trim());
+  } catch (error) {
+    throw new CancelledError("cancelled before anything was asked", { cause: error });
+  } finally {
+    terminal.close();
+  }
+}
+
+function tokens({ promptTokens, completionTokens }: Cost): number {
+  return promptTokens + completionTokens;
+}
+
+function describeCost(features: number, { requests, promptTokens, completionTokens, money }: Cost): string {
+  const price = money === undefined ? "" : `, at most ${money.toFixed(2)} in the currency of --price`;
+  return `${count(features)} features: about ${count(requests)} requests, ${count(promptTokens)} tokens of prompts and at most ${count(completionTokens)} of answers${price}`;
+}
+
+function summary(report: DescribeReport, means: Record<string, number>, asker: ModelAsker | undefined): string {
+  const { described, silent, automatic, failed, stopped } = report;
+  const scores = Object.entries(means).map(([name, mean]) => `${name} ${mean.toFixed(2)}`);
+  const lines = [
+    `${count(described)} features described${automatic > 0 ? `, ${count(automatic)} of them automatically because no answer made sense` : ""}${silent > 0 ? `; ${count(silent)} never fire` : ""}`,
+    scores.length > 0 && `mean scores (0.5 is chance): ${scores.join(", ")}`,
+    asker &&
+      `${count(asker.cost.requests)} requests, ${count(tokens(asker.cost))} tokens; ${count(asker.fromCache)} answers were there already`,
+    failed.length > 0 &&
+      pc.yellow(
+        `${count(failed.length)} features got no answer, the first of them ${failed[0]!.feature}: ${failed[0]!.reason}. The same command tries again.`,
+      ),
+    stopped && pc.yellow(`${stopped}; the same command with a higher limit goes on from here`),
+  ];
+  return lines.filter(Boolean).join("\n");
+}
+
+/** Parses `5,12,100-199`. */
+function featureList(text: string): number[] {
+  const list = text.split(",").flatMap((part) => {
+    const [, from, to] = /^\s*(\d+)(?:-(\d+))?\s*$/.exec(part) ?? [];
+    const [first, last] = [Number(from), Number(to ?? from)];
+    if (from === undefined || last < first || last - first > 1 << 24)
+      throw new InvalidArgumentError(`expected features such as 5,12,100-199, found "${text}"`);
+    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+  });
+  return [...new Set(list)];
+}
+
+function judgedList(text: string): Judged[] {
+  if (text === "none") return [];
+  return text.split(",").map((name) => {
+    const score = JUDGED.find((judged) => judged === name.trim());
+    if (score === undefined) throw new InvalidArgumentError(`expected any of ${JUDGED.join(", ")}, or none; found "${text}"`);
+    return score;
+  });
+}
+
+function price(text: string): Price {
+  const [prompt, completion, ...more] = text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)));
+  if (!(prompt! >= 0 && completion! >= 0) || more.length > 0)
+    throw new InvalidArgumentError(`expected two prices such as 0.15,0.60, found "${text}"`);
+  return { prompt: prompt!, completion: completion! };
+}
