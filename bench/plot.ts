@@ -1,4 +1,5 @@
 /** @file Draws tokens per second against the number of features, for us and the peers, as an SVG that reads on light and dark ground. */
+import { COLOURS, gridLine, svg, text } from "../src/svg.ts";
 import type { Line } from "./kernels.ts";
 
 interface Series {
@@ -10,9 +11,6 @@ interface Series {
 
 const [WIDTH, HEIGHT] = [760, 440];
 const [LEFT, RIGHT, TOP, BOTTOM, INSET] = [72, 112, 72, 56, 32];
-// Middle tones, with a contrast above 3 to white as well as to GitHub's dark ground: a page's theme is not always the system's, which is all that an image can ask for.
-const GREY = "#768390";
-const COLOURS = ["#1f83d6", "#d9730d", "#9a6fd0", "#2a9d78", "#c2527e"];
 
 /** @param all lines as `bench:kernels --json` prints them; those of the first one's architecture are drawn */
 export function speedPlot(all: readonly Line[]): string {
@@ -50,7 +48,7 @@ export function speedPlot(all: readonly Line[]): string {
       `tokens per second; d_in ${dIn}, batch ${count(batch)}, ${threads} threads, ${machine.cpu}, ${machine.instructions}`,
     ),
     ...decades.map(
-      (speed) => line(LEFT, y(speed), WIDTH - RIGHT, y(speed)) + text(LEFT - 8, y(speed) + 4, short(speed), 'text-anchor="end"'),
+      (speed) => gridLine(LEFT, y(speed), WIDTH - RIGHT, y(speed)) + text(LEFT - 8, y(speed) + 4, short(speed), 'text-anchor="end"'),
     ),
     ...sizes.map((features) => text(x(features), HEIGHT - BOTTOM + 20, count(features), 'text-anchor="middle"')),
     text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 14, "features", 'text-anchor="middle"'),
@@ -70,26 +68,7 @@ export function speedPlot(all: readonly Line[]): string {
       ].join("\n");
     }),
   ];
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" role="img" aria-label="Tokens per second against number of features">
-<style>
-text { font: 12px system-ui, sans-serif; fill: ${GREY}; }
-.title { font-size: 15px; font-weight: 600; }
-.value { fill: inherit; }
-.name { font-weight: 600; }
-.grid { stroke: ${GREY}; stroke-opacity: 0.35; }
-</style>
-${parts.join("\n")}
-</svg>
-`;
-}
-
-function line(x1: number, y1: number, x2: number, y2: number): string {
-  return `<line class="grid" x1="${x1}" y1="${y1.toFixed(1)}" x2="${x2}" y2="${y2.toFixed(1)}"/>`;
-}
-
-function text(x: number, y: number, content: string, attributes = ""): string {
-  const escaped = content.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
-  return `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" ${attributes}>${escaped}</text>`;
+  return svg(WIDTH, HEIGHT, "Tokens per second against number of features", parts);
 }
 
 function count(n: number): string {
