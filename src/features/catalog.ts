@@ -25,6 +25,7 @@ import {
   type Posting,
   RELATION_COLUMNS,
   SCHEMA_VERSION,
+  vectorCells,
 } from "./store/schema.ts";
 import { lancedb, Store, tableBytes } from "./store/store.ts";
 import { searchWords } from "./store/words.ts";
@@ -254,7 +255,11 @@ export class Catalog {
         .distanceType("cosine")
         .select(["feature", "_distance"])
         .limit(limit);
-      if (await this.#vectorsAreIndexed) query.nprobes(Math.ceil(PROBED * Math.sqrt(this.dSae))).refineFactor(REFINED);
+      if (await this.#vectorsAreIndexed)
+        query
+          .maximumNprobes(vectorCells(this.dSae))
+          .minimumNprobes(Math.ceil(PROBED * vectorCells(this.dSae)))
+          .refineFactor(REFINED);
       const found = await query.toArrow();
       return matches(found, "_distance").map(({ feature, score }) => ({ feature, score: 1 - score }));
     });

@@ -94,10 +94,10 @@ export async function searchFeatures(catalog: Catalog, query: SearchQuery, runne
       ranked = [...cosines.keys()].filter((feature) => feature !== like);
       break;
     case "prompt":
-      ranked = first(remaining!, needed, (feature) => -prompted!.get(feature)!.score);
+      ranked = inOrderOf(prompted!, remaining!);
       break;
     case "tokens":
-      ranked = first(remaining!, needed, (feature) => -Math.abs(withTokens[0]!.get(feature)!));
+      ranked = inOrderOf(withTokens[0]!, remaining!);
       break;
     case "feature":
       ranked = remaining ?? all(catalog);
@@ -259,6 +259,12 @@ function common(found: readonly ReadonlyMap<number, unknown>[]): Uint32Array | u
       .filter((feature) => others.every((other) => other.has(feature)))
       .sort()
   );
+}
+
+/** Those of `among`, in the order in which a search found them. */
+function inOrderOf(found: ReadonlyMap<number, unknown>, among: Uint32Array): number[] {
+  const remaining = new Set(among);
+  return [...found.keys()].filter((feature) => remaining.has(feature));
 }
 
 function all({ dSae }: Catalog): Uint32Array {

@@ -13,6 +13,11 @@ export type Part = (typeof PARTS)[number];
 export const POSTINGS = ["raised", "lowered", "tokens"] as const;
 export type Posting = (typeof POSTINGS)[number];
 
+/** Cells of the index of directions: as many as take about as long to choose from as to look into a tenth of. */
+export function vectorCells(dSae: number): number {
+  return Math.round(Math.sqrt(dSae) / 4);
+}
+
 /** `catalog.json`: written when everything else is there. */
 export interface Header {
   readonly format: typeof FORMAT;

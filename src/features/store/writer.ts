@@ -13,7 +13,7 @@ import type { SparseAutoencoder } from "../../sae/autoencoder.ts";
 import type { Example, FeatureStatistics, Geometry, LogitEffects } from "../feature.ts";
 import { RowGatherer } from "./columns.ts";
 import { writePostings } from "./postings.ts";
-import { EXAMPLE_COLUMNS, FORMAT, featureColumns, type Header, POSTINGS, SCHEMA_VERSION } from "./schema.ts";
+import { EXAMPLE_COLUMNS, FORMAT, featureColumns, type Header, POSTINGS, SCHEMA_VERSION, vectorCells } from "./schema.ts";
 import { lancedb, Store, tableBytes } from "./store.ts";
 import { searchable } from "./words.ts";
 
@@ -38,6 +38,8 @@ const EXAMPLES_PER_BATCH = 1 << 18;
 const FEATURES_PER_BATCH = 1 << 14;
 // Below this many features, going through all vectors is fast enough, and exact.
 const VECTOR_INDEX_FROM = 32_768;
+// Cells need not be the best: a search looks into many.
+const TRAINING = { sampleRate: 64, maxIterations: 10 };
 const DIGEST_FEATURES = 16;
 
 export class CatalogWriter {
@@ -167,7 +169,8 @@ export class CatalogWriter {
   async #indexVectors(): Promise<void> {
     if (this.#options.sae.dSae < VECTOR_INDEX_FROM) return;
     const { Index } = await lancedb();
-    await this.#store.write("features", (table) => table.createIndex("vector", { config: Index.ivfRq({ distanceType: "cosine" }) }));
+    const config = Index.ivfRq({ distanceType: "cosine", numPartitions: vectorCells(this.#options.sae.dSae), ...TRAINING });
+    await this.#store.write("features", (table) => table.createIndex("vector", { config }));
   }
 
   async #header(): Promise<Header> {
