@@ -87,19 +87,22 @@ export class TokenSample {
         if (++together[other]! === LEAST_TOGETHER) met.push(other);
       }
     }
-    const found = met
-      .filter((other) => other !== feature)
-      .map((other) => {
-        const share = together[other]! / firings;
-        return { feature: other, share, lift: share / density(other) };
-      })
-      .filter(({ lift }) => lift > 1)
-      .sort((a, b) => b.share * Math.log(b.lift) - a.share * Math.log(a.lift) || a.feature - b.feature);
+    const best: { readonly coactivation: Coactivation; readonly score: number }[] = [];
+    for (const other of met) {
+      const share = together[other]! / firings;
+      const lift = share / density(other);
+      if (other === feature || lift <= 1) continue;
+      const score = share * Math.log(lift);
+      if (best.length === SHOWN && score <= best.at(-1)!.score) continue;
+      const at = best.findIndex((found) => found.score < score);
+      best.splice(at < 0 ? best.length : at, 0, { coactivation: { feature: other, share, lift }, score });
+      if (best.length > SHOWN) best.pop();
+    }
     for (let i = starts[feature]!; i < starts[feature + 1]!; i++) {
       const token = tokens[i]!;
       for (let e = this.#starts[token]!; e < this.#starts[token + 1]!; e++) together[this.#features[e]!] = 0;
     }
-    return found.slice(0, SHOWN);
+    return best.map(({ coactivation }) => coactivation);
   }
 
   #thin(): void {
