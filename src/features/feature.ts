@@ -85,7 +85,7 @@ export interface TokenEffect {
 export interface LogitEffects {
   readonly raised: readonly TokenEffect[];
   readonly lowered: readonly TokenEffect[];
-  /** Of the effects on all tokens of the vocabulary. */
+  /** Of the effects on all tokens of the vocabulary: standard deviation, and the third and fourth standardised moments (0 and 3 for normal numbers). */
   readonly spread: { readonly deviation: number; readonly skewness: number; readonly kurtosis: number };
 }
 
