@@ -45,7 +45,7 @@ export async function buildCatalog(
         ...search,
         nearest,
         seed,
-        leaveOut: (i) => collected.feature(i).density === 0,
+        leaveOut: (i) => collected.density(i) === 0,
         onProgress: (done, total) => onProgress?.({ step: "map", share: done / total }),
       })
     : [];

@@ -14,7 +14,7 @@ const MOST_TABLES = 100;
 const STALE_SECONDS = 5;
 
 /** LanceDB is a native library of a hundred megabytes: loaded with the first catalogue, not by every command. */
-export const lancedb = () => import("@lancedb/lancedb");
+export const lancedb = (): Promise<typeof import("@lancedb/lancedb")> => import("@lancedb/lancedb");
 
 export class Store {
   readonly folder: string;
