@@ -99,7 +99,6 @@ pub struct Screen {
     #[allow(clippy::type_complexity)] // a name would only hide it
     tile: unsafe fn(Panel<'_>, Bias<'_>, &[u8], usize, &Screened, &mut [Candidates]) -> u64,
     cut: unsafe fn(&mut Candidates, usize, f32) -> f32,
-    bound_of_largest: unsafe fn(&mut [f32], usize, usize, f32) -> f32,
     round: unsafe fn(&[f32], i32, i32, &mut [u8]) -> Rounded,
     busy: unsafe fn(usize) -> u64,
 }
@@ -126,14 +125,6 @@ impl Screen {
     pub fn cut(&self, candidates: &mut Candidates, k: usize, floor: f32) -> f32 {
         // SAFETY: as in `tile`.
         unsafe { (self.cut)(candidates, k, floor) }
-    }
-
-    /// A number that at least k of the first `count` of `values` exceed, near the largest such, if it is more than `floor`. Behind them, there is room
-    /// for a vector to be filled up.
-    #[inline]
-    pub fn bound_of_largest(&self, values: &mut [f32], count: usize, k: usize, floor: f32) -> f32 {
-        // SAFETY: as in `tile`.
-        unsafe { (self.bound_of_largest)(values, count, k, floor) }
     }
 
     /// Rounds a row of finite numbers to whole steps of magnitude ≤ `max`, and adds `offset`.
@@ -400,13 +391,6 @@ macro_rules! compile {
                         }
                         cut
                     },
-                    bound_of_largest: {
-                        #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
-                        unsafe fn bound_of_largest(values: &mut [f32], count: usize, k: usize, floor: f32) -> f32 {
-                            loops::bound_of_largest::<vector::$vector>(values, count, k, floor)
-                        }
-                        bound_of_largest
-                    },
                     round: {
                         #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), target_feature(enable = $features))]
                         unsafe fn round(row: &[f32], max: i32, offset: i32, bytes: &mut [u8]) -> Rounded {
@@ -449,7 +433,7 @@ macro_rules! first {
 }
 
 #[cfg(target_arch = "x86_64")]
-compile!(avx512_vnni, Path::Avx512Vnni, "avx512f,avx512vnni,avx2,fma", F32x16 8 by 3, Vnni512 12 by 2);
+compile!(avx512_vnni, Path::Avx512Vnni, "avx512f,avx512vnni,avx2,fma", F32x16 8 by 3, Vnni512 6 by 4);
 #[cfg(target_arch = "x86_64")]
 compile!(avx512, Path::Avx512, "avx512f,avx2,fma", F32x16 8 by 3);
 #[cfg(target_arch = "x86_64")]

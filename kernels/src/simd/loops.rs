@@ -86,7 +86,7 @@ pub fn screen<B: Bytes, V: Vector, const TOKENS: usize, const VECTORS: usize>(
         let needed = (missing * panel.most.inverse_scale).min(2e9) as i32;
         limits[t] = if missing > 0.0 { needed - (needed >> 16) - 1 } else { i32::MIN };
     }
-    let mut sums = [0i32; 64];
+    let mut sums = [[0i32; 64]; TOKENS];
     // SAFETY: every load lies in a slice whose length was just checked; every store in `sums`, which has room for 64 features, or in a list
     // that was found to have room for the whole panel, and a vector more.
     unsafe {
@@ -104,13 +104,17 @@ pub fn screen<B: Bytes, V: Vector, const TOKENS: usize, const VECTORS: usize>(
             weights = weights.add(4 * width);
             inputs = inputs.add(4 * TOKENS);
         }
+        // With indices that the compiler knows, it keeps them in registers until here.
+        for t in 0..TOKENS {
+            for v in 0..VECTORS {
+                acc[t][v].store(sums[t].as_mut_ptr().add(v * B::LANES));
+            }
+        }
         let mut grown = 0;
         for t in 0..TOKENS {
-            if !acc[t].iter().fold(acc[t][0], |all, &sums| all.max(sums)).any_above(limits[t]) {
+            let sums = sums[t].as_ptr();
+            if !(1..VECTORS).fold(B::load(sums), |most, v| most.max(B::load(sums.add(v * B::LANES)))).any_above(limits[t]) {
                 continue;
-            }
-            for v in 0..VECTORS {
-                acc[t][v].store(sums.as_mut_ptr().add(v * B::LANES));
             }
             let (inverse, error, norm) = (V::splat(inverse[t]), V::splat(error[t]), V::splat(norm[t]));
             let threshold = V::splat(threshold[t]);
@@ -118,7 +122,7 @@ pub fn screen<B: Bytes, V: Vector, const TOKENS: usize, const VECTORS: usize>(
             let mut bounds = [(threshold, threshold); VECTORS];
             for v in 0..VECTORS {
                 let at = v * V::LANES;
-                let product = V::load_i32(sums.as_ptr().add(at)).mul(V::load(panel.scale.as_ptr().add(at)));
+                let product = V::load_i32(sums.add(at)).mul(V::load(panel.scale.as_ptr().add(at)));
                 let of_weights = V::load(panel.error.as_ptr().add(at)).mul(norm);
                 let of_inputs = V::load(panel.norm.as_ptr().add(at)).mul(error);
                 let either = V::mul_add(of_weights.max(of_inputs), V::splat(1.0 - NEAR), of_weights.add(of_inputs).mul(V::splat(NEAR)));
@@ -171,9 +175,10 @@ pub fn cut<V: Vector>(list: &mut Candidates, k: usize, floor: f32) -> f32 {
     limit
 }
 
-/// See `Screen::bound_of_largest`.
+/// A number that at least k of the first `count` of `values` exceed, near the largest such, if it is more than `floor`. Behind them, there is room
+/// for a vector to be filled up.
 #[inline(always)]
-pub fn bound_of_largest<V: Vector>(values: &mut [f32], count: usize, k: usize, floor: f32) -> f32 {
+fn bound_of_largest<V: Vector>(values: &mut [f32], count: usize, k: usize, floor: f32) -> f32 {
     let padded = count.next_multiple_of(V::LANES);
     values[count..padded].fill(f32::NEG_INFINITY);
     let values = &values[..padded];
