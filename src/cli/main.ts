@@ -3,54 +3,41 @@
 import { createRequire } from "node:module";
 import { Command, CommanderError } from "commander";
 import { CancelledError, MonoscopeError } from "../errors.ts";
-import { catalogCommand } from "./catalog.ts";
-import { chatCommand } from "./chat.ts";
-import { completeCommand } from "./complete.ts";
-import { describeCommand } from "./describe.ts";
-import { encodeCommand } from "./encode.ts";
-import { evaluateCommand } from "./evaluate.ts";
-import { exportCommand } from "./export.ts";
-import { featureCommand } from "./feature.ts";
-import { findCommand } from "./find.ts";
-import { generateCommand } from "./generate.ts";
-import { harvestCommand } from "./harvest.ts";
-import { modelCommand } from "./model.ts";
-import { searchCommand } from "./search.ts";
-import { serveCommand } from "./serve.ts";
-import { splitCommand } from "./split.ts";
 import { pc } from "./terminal.ts";
-import { tourCommand } from "./tour.ts";
-import { trainCommand } from "./train.ts";
 
 const EXIT = { failure: 1, usage: 2, internal: 70, interrupted: 130 } as const;
 
 const { version } = createRequire(import.meta.url)("../../package.json") as { version: string };
+
+/** In the order of the help. Each loads its libraries (of the catalogue, of the server) only when it is asked for. */
+const COMMANDS: Record<string, () => Promise<Command>> = {
+  tour: async () => (await import("./tour.ts")).tourCommand(),
+  model: async () => (await import("./model.ts")).modelCommand(),
+  harvest: async () => (await import("./harvest.ts")).harvestCommand(),
+  train: async () => (await import("./train.ts")).trainCommand(),
+  evaluate: async () => (await import("./evaluate.ts")).evaluateCommand(),
+  catalog: async () => (await import("./catalog.ts")).catalogCommand(),
+  feature: async () => (await import("./feature.ts")).featureCommand(),
+  find: async () => (await import("./find.ts")).findCommand(),
+  split: async () => (await import("./split.ts")).splitCommand(),
+  search: async () => (await import("./search.ts")).searchCommand(),
+  complete: async () => (await import("./complete.ts")).completeCommand(),
+  export: async () => (await import("./export.ts")).exportCommand(),
+  describe: async () => (await import("./describe.ts")).describeCommand(),
+  encode: async () => (await import("./encode.ts")).encodeCommand(),
+  chat: async () => (await import("./chat.ts")).chatCommand(),
+  generate: async () => (await import("./generate.ts")).generateCommand(),
+  serve: async () => (await import("./serve.ts")).serveCommand(),
+};
 
 const program = new Command("monoscope")
   .description("Finds the concepts that a language model works with, and lets you look at them, measure them and turn them.")
   .version(version)
   .showHelpAfterError("(--help lists what there is)")
   .exitOverride();
-for (const command of [
-  tourCommand(),
-  modelCommand(),
-  harvestCommand(),
-  trainCommand(),
-  evaluateCommand(),
-  catalogCommand(),
-  featureCommand(),
-  findCommand(),
-  splitCommand(),
-  searchCommand(),
-  completeCommand(),
-  exportCommand(),
-  describeCommand(),
-  encodeCommand(),
-  chatCommand(),
-  generateCommand(),
-  serveCommand(),
-]) {
-  program.addCommand(command.exitOverride().showHelpAfterError("(--help lists what there is)"));
+const asked = process.argv[2] ?? "";
+for (const load of Object.hasOwn(COMMANDS, asked) ? [COMMANDS[asked]!] : Object.values(COMMANDS)) {
+  program.addCommand((await load()).exitOverride().showHelpAfterError("(--help lists what there is)"));
 }
 
 /** Says in one sentence what went wrong, and returns the exit code. */
