@@ -1,45 +1,17 @@
-/**
- * @file Writes features as Parquet: `features.parquet`, one row a feature, and `examples.parquet`, one row a context, to be read with any table tool.
- * Neither LanceDB nor apache-arrow's JavaScript writes Parquet; the package hyparquet-writer does, and is asked for when it is needed.
- */
+/** @file Writes features as Parquet: `features.parquet`, one row a feature, and `examples.parquet`, one row a context, to be read with any table tool. */
 import { join } from "node:path";
-import { UnsupportedError } from "../../errors.ts";
+import type { SchemaElement } from "hyparquet";
+import { fileWriter, ParquetWriter } from "hyparquet-writer";
 import { writeFolderWhole } from "../../files.ts";
 import type { Example, Feature } from "../feature.ts";
 import { assertNewFolder, batches, type ExportReport, type ExportSource, type TokenTexts } from "./dashboard.ts";
 
-/** A node of a Parquet schema (parquet.thrift, SchemaElement), as far as it is used here. */
-interface SchemaElement {
-  readonly name: string;
-  readonly type?: "INT32" | "DOUBLE" | "BYTE_ARRAY";
-  readonly converted_type?: "UTF8" | "LIST";
-  readonly repetition_type?: "REQUIRED" | "OPTIONAL" | "REPEATED";
-  readonly num_children?: number;
-}
-
-/** What is used of hyparquet-writer. */
-interface ParquetLibrary {
-  fileWriter(path: string): unknown;
-  ParquetWriter: new (options: {
-    writer: unknown;
-    schema: readonly SchemaElement[];
-    kvMetadata: readonly { key: string; value: string }[];
-    createdBy: string;
-  }) => ParquetFile;
-}
-
-interface ParquetFile {
-  write(options: { columnData: readonly { name: string; data: readonly unknown[] }[]; rowGroupSize: number }): void | Promise<void>;
-  finish(): void | Promise<void>;
-}
-
 /** A column of whole numbers, numbers or text, or of lists of one of these; of a row that has none, null, or the empty list. */
 type Column<Row> = readonly [name: string, type: "int" | "float" | "text" | "ints" | "floats" | "texts", value: (row: Row) => unknown];
 
-const LIBRARY: string = "hyparquet-writer";
 const FEATURES_PER_GROUP = 256; // with sixty contexts each, some 20 MB while they are written
 
-/** Writes a new folder, whole. @throws UnsupportedError without hyparquet-writer, ArgumentError when the folder is not empty, CancelledError, DiskError */
+/** Writes a new folder, whole. @throws ArgumentError when the folder is not empty, CancelledError, DiskError */
 export async function exportParquet(
   folder: string,
   features: Iterable<Feature> | AsyncIterable<Feature>,
@@ -47,17 +19,11 @@ export async function exportParquet(
   source: ExportSource,
   { signal }: { signal?: AbortSignal } = {},
 ): Promise<ExportReport> {
-  const library = (await import(LIBRARY).catch((cause: unknown) => {
-    throw new UnsupportedError(
-      "Parquet is written with the package hyparquet-writer, which is not installed: `npm install hyparquet-writer`.",
-      { cause },
-    );
-  })) as ParquetLibrary;
   await assertNewFolder(folder);
   let [written, silent] = [0, 0];
   await writeFolderWhole(folder, async (temporary) => {
-    const rows = table(library, join(temporary, "features.parquet"), featureColumns(tokenizer), source);
-    const examples = table(library, join(temporary, "examples.parquet"), exampleColumns(tokenizer), source);
+    const rows = table(join(temporary, "features.parquet"), featureColumns(tokenizer), source);
+    const examples = table(join(temporary, "examples.parquet"), exampleColumns(tokenizer), source);
     for await (const batch of batches(features, FEATURES_PER_GROUP, { signal, onSilent: () => silent++ })) {
       await rows.write(batch);
       await examples.write(batch.flatMap(examplesOf));
@@ -70,9 +36,9 @@ export async function exportParquet(
 }
 
 /** A file that rows are added to, a row group at a time. */
-function table<Row>(library: ParquetLibrary, path: string, columns: readonly Column<Row>[], source: ExportSource) {
-  const file = new library.ParquetWriter({
-    writer: library.fileWriter(path),
+function table<Row>(path: string, columns: readonly Column<Row>[], source: ExportSource) {
+  const file = new ParquetWriter({
+    writer: fileWriter(path),
     schema: [{ name: "root", num_children: columns.length }, ...columns.flatMap(([name, type]) => elements(name, type))],
     kvMetadata: [{ key: "monoscope", value: JSON.stringify(source) }],
     createdBy: "monoscope",
