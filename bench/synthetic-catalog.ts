@@ -100,6 +100,7 @@ export function syntheticAutoencoder({ features, dIn }: SyntheticCatalog) {
       for (let i = 0; i < count; i++) direction(first + i, rows.data.subarray(i * dIn, (i + 1) * dIn));
       return rows;
     },
+    fingerprint: () => `synthetic ${features} × ${dIn}`,
   };
 }
 

@@ -1,4 +1,5 @@
 /** @file A small catalogue for tests: features drawn from a seed, every column filled, of an autoencoder whose decoder rows are at hand. */
+import { createHash } from "node:crypto";
 import { normal, type Random, seededRandom } from "../random.ts";
 import { type Matrix, matrix } from "../tensor/matrix.ts";
 import { type CatalogEntry, CatalogWriter } from "./catalog.ts";
@@ -32,6 +33,7 @@ export function autoencoder(dSae: number, dIn = 16, seed = 1) {
     dSae,
     dIn,
     rows,
+    fingerprint: () => createHash("sha256").update(rows.data).digest("hex"),
     directions: (first: number, count: number): Matrix => matrix(count, dIn, rows.data.slice(first * dIn, (first + count) * dIn)),
   };
 }

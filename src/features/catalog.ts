@@ -29,7 +29,7 @@ import {
 } from "./store/schema.ts";
 import { lancedb, Store, tableBytes } from "./store/store.ts";
 import { searchWords } from "./store/words.ts";
-import { type CatalogedAutoencoder, WORDS, weightsDigest } from "./store/writer.ts";
+import { type CatalogedAutoencoder, WORDS } from "./store/writer.ts";
 
 export type { Feature } from "./feature.ts";
 export type { FeatureUpdate } from "./store/parts.ts";
@@ -393,7 +393,7 @@ function assertOf(folder: string, header: Header, sae: CatalogedAutoencoder): vo
     throw new ArgumentError(`${folder} is the catalogue of an autoencoder with ${header.dSae} features; this one has ${sae.dSae}`);
   if (header.dIn !== sae.dIn)
     throw new ArgumentError(`${folder} is the catalogue of an autoencoder of width ${header.dIn}; this one has ${sae.dIn}`);
-  if (header.weights !== weightsDigest(sae))
+  if (header.weights !== sae.fingerprint())
     throw new ArgumentError(`${folder} is the catalogue of another autoencoder of the same size: its weights differ`);
 }
 

@@ -2,7 +2,6 @@
  * @file One pass over activations: what every feature of a family of autoencoders responds to. Top contexts alone mislead: many features look clean at their peak and are not below it
  * (Bricken et al. 2023, "Feature interpretability"), so contexts of every strength are kept, and what else a feature has to do with.
  */
-import { createHash } from "node:crypto";
 import type { ActivationSource } from "../activations/source.ts";
 import type { ContextSet } from "../corpus/contexts.ts";
 import { ArgumentError, CancelledError, ShapeError } from "../errors.ts";
@@ -38,8 +37,6 @@ export interface Collected {
 // What a kill may cost, and the most of the time that is spent on writing states.
 const SAVE_EVERY_MS = 60_000;
 const SAVING_SHARE = 0.05;
-// Features whose weights tell one autoencoder from another: training moves them all.
-const FINGERPRINT_FEATURES = 16;
 
 /**
  * Collects the features of several autoencoders in one pass. `contexts` are those that `source` was harvested from. Memory does not grow with the corpus: it is some 30 bytes for a
@@ -66,7 +63,7 @@ export async function collectFeatures(
     throw new ArgumentError(`${states.length} files for the states of ${saes.length} autoencoders`);
 
   const origins = new Origins(contexts.documents);
-  const identities = saes.map((sae) => JSON.stringify({ seed, sae: fingerprint(sae), provenance, blocks: source.blocks }));
+  const identities = saes.map((sae) => JSON.stringify({ seed, sae: sae.fingerprint(), provenance, blocks: source.blocks }));
   const collectors: Collector[] = [];
   for (const [i, { dSae }] of saes.entries()) {
     const state = states?.[i];
@@ -109,15 +106,4 @@ export async function collectFeatures(
   }
   await save();
   return collectors;
-}
-
-/** SHA-256 over the weights of a few features. */
-function fingerprint(sae: SparseAutoencoder): string {
-  const hash = createHash("sha256").update(String(sae.dSae));
-  const step = Math.max(1, Math.floor(sae.dSae / FINGERPRINT_FEATURES));
-  for (let i = 0; i < sae.dSae; i += step) {
-    const { weights, bias, threshold } = sae.reader(i);
-    hash.update(sae.direction(i)).update(weights).update(Float64Array.of(bias, threshold));
-  }
-  return hash.digest("hex");
 }

@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { ordinaryRows, thresholdOf } from "../activations/sinks.ts";
 import type { ContextSet } from "../corpus/contexts.ts";
-import { ArgumentError, CorpusError, ShapeError } from "../errors.ts";
+import { ArgumentError, CorpusError } from "../errors.ts";
 import type { CausalEffect } from "../features/feature.ts";
 import { knownTokens, linearLogits, tokenEffects } from "../features/logit-effects.ts";
 import type { LanguageModel } from "../model/language-model.ts";
@@ -56,8 +56,7 @@ export async function* causalEffects(
   if (!Number.isFinite(share)) throw new ArgumentError(`share ${share} is not a finite number`);
   if (corpus.size === 0) throw new CorpusError("the corpus is shorter than one context; there is nothing to clamp features on");
   const wanted = features ?? Array.from({ length: sae.dSae }, (_, feature) => feature);
-  const outside = wanted.find((feature) => !Number.isSafeInteger(feature) || feature < 0 || feature >= sae.dSae);
-  if (outside !== undefined) throw new ShapeError(`no feature ${outside}: this autoencoder has features 0 to ${sae.dSae - 1}`);
+  for (const feature of wanted) sae.checkFeature(feature);
 
   const drawn = permutation(corpus.size, seededRandom(seed)).subarray(0, contexts);
   const texts = Array.from(drawn, (i) => corpus.tokens(i).subarray(0, tokens));
@@ -66,7 +65,7 @@ export async function* causalEffects(
     kind: "causal effects",
     model: model.id,
     hook: model.hook,
-    autoencoder: fingerprint(sae),
+    autoencoder: sae.fingerprint(),
     share,
     corpus: digest([...texts, known]),
   };
@@ -204,12 +203,6 @@ function meanLogProbability(p: Float32Array, logits: Float32Array): number {
   let sum = 0;
   for (let i = 0; i < p.length; i++) sum += p[i]! * logits[i]!;
   return sum - logSumExp(logits);
-}
-
-/** Tells autoencoders apart: the SHA-256 of some of their decoder rows. */
-function fingerprint(sae: SparseAutoencoder): string {
-  const step = Math.ceil(sae.dSae / 64);
-  return digest(Array.from({ length: Math.ceil(sae.dSae / step) }, (_, i) => sae.direction(i * step)));
 }
 
 function digest(parts: readonly NodeJS.ArrayBufferView[]): string {

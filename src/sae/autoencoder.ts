@@ -1,4 +1,5 @@
 /** @file An autoencoder that is ready to use: it reads and writes the model's own activations, unscaled. */
+import { createHash } from "node:crypto";
 import { ShapeError } from "../errors.ts";
 import { type Matrix, matrix } from "../tensor/matrix.ts";
 import type { SparseFeatures } from "../tensor/sparse-features.ts";
@@ -6,6 +7,9 @@ import { dot } from "./architectures/architecture.ts";
 import { readSaelens, writeSaelens } from "./formats/saelens.ts";
 import type { Engine } from "./kernels/engine.ts";
 import type { CreateEngineOptions } from "./kernels/index.ts";
+// Features whose weights tell one autoencoder from another: training moves them all.
+const FINGERPRINT_FEATURES = 16;
+
 
 export class SparseAutoencoder {
   readonly dIn: number;
@@ -76,7 +80,7 @@ export class SparseAutoencoder {
 
   /** W_dec[i], [dIn]: what one unit of feature `i` adds to the residual. @throws ShapeError when there is no such feature */
   direction(i: number): Float32Array {
-    this.#checkFeature(i);
+    this.checkFeature(i);
     return this.#engine.read("wDec", i * this.dIn, this.dIn);
   }
 
@@ -95,7 +99,7 @@ export class SparseAutoencoder {
    * least 0, the feature is not active. @throws ShapeError
    */
   reader(i: number): { weights: Float32Array; bias: number; threshold: number } {
-    this.#checkFeature(i);
+    this.checkFeature(i);
     const weights = this.#engine.read("wEnc", i * this.dIn, this.dIn);
     const shift = this.#engine.applyBDecToInput ? dot(weights, this.#engine.read("bDec")) : 0;
     const thresholds = this.#engine.size("threshold"); // none, one for all, or one for each
@@ -103,15 +107,30 @@ export class SparseAutoencoder {
     return { weights, bias: this.#engine.read("bEnc", i, 1)[0]! - shift, threshold: Math.max(threshold, 0) };
   }
 
-  #rows(tensor: "wEnc" | "wDec", first: number, count: number): Matrix {
-    if (count > 0) for (const i of [first, first + count - 1]) this.#checkFeature(i);
-    return matrix(count, this.dIn, this.#engine.read(tensor, first * this.dIn, count * this.dIn));
+  /**
+   * Tells autoencoders apart: the SHA-256 of how many features there are, and of the direction and reader of sixteen or more of them, evenly spaced. What is kept about an
+   * autoencoder's features names it by this.
+   */
+  fingerprint(): string {
+    const hash = createHash("sha256").update(String(this.dSae));
+    const step = Math.max(1, Math.floor(this.dSae / FINGERPRINT_FEATURES));
+    for (let i = 0; i < this.dSae; i += step) {
+      const { weights, bias, threshold } = this.reader(i);
+      hash.update(this.direction(i)).update(weights).update(Float64Array.of(bias, threshold));
+    }
+    return hash.digest("hex");
   }
 
-  #checkFeature(i: number): void {
+  /** @throws ShapeError when there is no feature `i` */
+  checkFeature(i: number): void {
     if (!Number.isSafeInteger(i) || i < 0 || i >= this.dSae)
       throw new ShapeError(`no feature ${i}: this autoencoder has features 0 to ${this.dSae - 1}`);
   }
+  #rows(tensor: "wEnc" | "wDec", first: number, count: number): Matrix {
+    if (count > 0) for (const i of [first, first + count - 1]) this.checkFeature(i);
+    return matrix(count, this.dIn, this.#engine.read(tensor, first * this.dIn, count * this.dIn));
+  }
+
 
   /** Saves in SAELens' format, whole. @throws DiskError */
   async save(folder: string): Promise<void> {

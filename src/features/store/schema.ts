@@ -24,7 +24,7 @@ export interface Header {
   readonly schema: number;
   readonly dSae: number;
   readonly dIn: number;
-  /** Of some of the autoencoder's weights (`weightsDigest`): tells it from others of its shape. */
+  /** The autoencoder's fingerprint: tells it from others of its shape. */
   readonly weights: string;
   readonly provenance: Provenance;
   /** The tables that never change, with the bytes of their files: a table that lost some is told from a whole one before it is read. */

@@ -2,7 +2,6 @@
  * @file Builds a catalogue: feature by feature into a folder beside its place, which is moved there when it is whole. A build that was killed leaves nothing that opens,
  * and the same build begun again goes on after the last batch that was written.
  */
-import { createHash } from "node:crypto";
 import { mkdir, readFile, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Provenance } from "../../activations/source.ts";
@@ -18,7 +17,7 @@ import { lancedb, Store, tableBytes } from "./store.ts";
 import { searchable } from "./words.ts";
 
 /** What a catalogue needs of the autoencoder that it is of. */
-export type CatalogedAutoencoder = Pick<SparseAutoencoder, "dIn" | "dSae" | "directions">;
+export type CatalogedAutoencoder = Pick<SparseAutoencoder, "dIn" | "dSae" | "directions" | "fingerprint">;
 
 /** A feature to be written: what the text tells, and of what the weights tell as much as is known. */
 export type CatalogEntry = FeatureStatistics & Partial<LogitEffects & Geometry>;
@@ -40,7 +39,6 @@ const FEATURES_PER_BATCH = 1 << 14;
 const VECTOR_INDEX_FROM = 32_768;
 // Cells need not be the best: a search looks into many.
 const TRAINING = { sampleRate: 64, maxIterations: 10 };
-const DIGEST_FEATURES = 16;
 
 export class CatalogWriter {
   readonly #folder: string;
@@ -67,7 +65,7 @@ export class CatalogWriter {
   static async open(folder: string, options: CatalogWriterOptions): Promise<CatalogWriter> {
     const { sae, provenance, settings = {} } = options;
     const building = join(dirname(folder), `.${basename(folder)}.building`);
-    const plan = `${JSON.stringify({ schema: SCHEMA_VERSION, dSae: sae.dSae, dIn: sae.dIn, weights: weightsDigest(sae), provenance, settings }, null, 2)}\n`;
+    const plan = `${JSON.stringify({ schema: SCHEMA_VERSION, dSae: sae.dSae, dIn: sae.dIn, weights: sae.fingerprint(), provenance, settings }, null, 2)}\n`;
     const path = join(building, "build.json");
     if ((await readFile(path, "utf8").catch(() => undefined)) !== plan) {
       await rm(building, { recursive: true, force: true });
@@ -182,7 +180,7 @@ export class CatalogWriter {
         bytes: await tableBytes(this.#building, name),
       };
     const { dSae, dIn } = sae;
-    return { format: FORMAT, schema: SCHEMA_VERSION, dSae, dIn, weights: weightsDigest(sae), provenance, tables, parts: [] };
+    return { format: FORMAT, schema: SCHEMA_VERSION, dSae, dIn, weights: sae.fingerprint(), provenance, tables, parts: [] };
   }
 }
 
@@ -195,14 +193,6 @@ export const WORDS = {
   removeStopWords: false,
   asciiFolding: true,
 } as const;
-
-/** SHA-256 over the directions of some features, evenly spaced: tells autoencoders of one shape apart. */
-export function weightsDigest(sae: CatalogedAutoencoder): string {
-  const hash = createHash("sha256");
-  const step = Math.max(1, Math.floor(sae.dSae / DIGEST_FEATURES));
-  for (let i = 0; i < sae.dSae; i += step) hash.update(sae.directions(i, 1).data);
-  return hash.digest("hex");
-}
 
 /** `x` at length 1; zeros stay. */
 function unit(x: Float32Array): Float32Array {
