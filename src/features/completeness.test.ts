@@ -4,7 +4,7 @@ import { createEngine } from "../sae/kernels/index.ts";
 import { matrix } from "../tensor/matrix.ts";
 import { type ConceptList, parseConcepts } from "./completeness/concepts.ts";
 import { probability } from "./completeness/logistic.ts";
-import { auroc, completeness, type ResidualReader } from "./completeness.ts";
+import { completeness, type ResidualReader } from "./completeness.ts";
 
 /** An autoencoder whose features are the coordinates: f = ReLU(x). */
 function coordinates(n: number): SparseAutoencoder {
@@ -153,9 +153,4 @@ test("an autoencoder of another width, or counts of another list, are refused", 
   await expect(completeness(model, [coordinates(3)], COLOURS, none(COLOURS), { sinkThreshold: 100, signal })).rejects.toThrow(
     "stopped after 0 of 16",
   );
-});
-
-test("AUROC: wins, and draws for half", () => {
-  expect(auroc([3, 1], [0, 1, 2])).toBe((3 + 1.5) / 6);
-  expect(auroc([0, 0], [0])).toBe(0.5);
 });

@@ -5,6 +5,7 @@
 import { CancelledError, ShapeError } from "../errors.ts";
 import type { SparseAutoencoder } from "../sae/autoencoder.ts";
 import { type Matrix, rowNorms, takeRows } from "../tensor/matrix.ts";
+import { auroc } from "./auroc.ts";
 import { type ConceptList, mentionFinder, type Occurrences } from "./completeness/concepts.ts";
 import { fitLogistic, type LogisticFit } from "./completeness/logistic.ts";
 
@@ -265,12 +266,4 @@ function judge(
     falseShare: off.length === 0 ? 0 : falseHits / off.length,
     auroc: auroc(on, off),
   };
-}
-
-/** The chance that a number of `on` is larger than one of `off`, equals counting half (Mann and Whitney). One half where either is empty. */
-export function auroc(on: readonly number[], off: readonly number[]): number {
-  if (on.length === 0 || off.length === 0) return 0.5;
-  let wins = 0;
-  for (const a of on) for (const b of off) wins += a > b ? 1 : a === b ? 0.5 : 0;
-  return wins / (on.length * off.length);
 }

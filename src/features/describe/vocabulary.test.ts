@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Passage } from "./passages.ts";
-import { auroc, logOddsRatio, terms, vocabulary, vocabularyScore, words } from "./vocabulary.ts";
+import { logOddsRatio, terms, vocabulary, vocabularyScore, words } from "./vocabulary.ts";
 
 const passage = (text: string): Passage => ({
   document: text,
@@ -29,13 +29,6 @@ describe("words", () => {
   test("and signs of a text", () => {
     expect(terms("if (x) return;")).toEqual(new Set(["if", "x", "return", "(", ")", ";"]));
   });
-});
-
-test("the area under the ROC curve, by counting pairs", () => {
-  expect(auroc([2, 3], [0, 1])).toBe(1);
-  expect(auroc([0, 1], [2, 3])).toBe(0);
-  expect(auroc([1, 1], [1, 1])).toBe(0.5);
-  expect(auroc([3, 1], [2, 0])).toBe(0.75); // of four pairs, 1 < 2 is wrong
 });
 
 test("odds ratios, by hand", () => {

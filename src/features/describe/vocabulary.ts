@@ -2,6 +2,7 @@
  * @file A score without a judge: does the vocabulary of a description tell contexts where the feature is active from others? It knows words, not meanings, and so
  * underrates descriptions that paraphrase; but it costs nothing, depends on no model, and cannot be talked into anything.
  */
+import { auroc } from "../auroc.ts";
 import { type Halves, type Passage, plainText } from "./passages.ts";
 
 // Languages that put no spaces between words.
@@ -79,13 +80,6 @@ export function logOddsRatio(a: number, n: number, b: number, m: number): { rati
   const cells = [a, n - a, b, m - b].map((x) => x + 0.5) as [number, number, number, number];
   const ratio = Math.log((cells[0] * cells[3]) / (cells[1] * cells[2]));
   return { ratio, z: ratio / Math.sqrt(cells.reduce((sum, x) => sum + 1 / x, 0)) };
-}
-
-/** The chance that a number of `higher` is above one of `lower`, ties counting half: the area under the ROC curve. NaN where one is empty. */
-export function auroc(higher: readonly number[], lower: readonly number[]): number {
-  let wins = 0;
-  for (const x of higher) for (const y of lower) wins += x > y ? 1 : x === y ? 0.5 : 0;
-  return wins / (higher.length * lower.length);
 }
 
 // With fewer, one passage decides too much.
