@@ -1,6 +1,6 @@
 /** @file What a feature's weights tell of it: the norms of what it reads and writes, how far the two agree, and its neighbours. */
 import type { SparseAutoencoder } from "../sae/autoencoder.ts";
-import { row, rowNorms } from "../tensor/matrix.ts";
+import { dot, row, rowNorms } from "../tensor/matrix.ts";
 import type { Geometry } from "./feature.ts";
 import { type Nearest, neighboursOf } from "./neighbours.ts";
 
@@ -19,14 +19,11 @@ export function* geometry(sae: Pick<SparseAutoencoder, "dSae" | "directions" | "
     const [decoderNorms, encoderNorms] = [rowNorms(decoder), rowNorms(encoder)];
     for (let i = 0; i < count; i++) {
       const [decoderNorm, encoderNorm] = [decoderNorms[i]!, encoderNorms[i]!];
-      const [written, read] = [row(decoder, i), row(encoder, i)];
-      let product = 0;
-      for (let c = 0; c < read.length; c++) product += written[c]! * read[c]!;
       const norms = decoderNorm * encoderNorm;
       yield {
         decoderNorm,
         encoderNorm,
-        alignment: norms > 0 ? product / norms : 0,
+        alignment: norms > 0 ? dot(row(decoder, i), row(encoder, i)) / norms : 0,
         neighbours: neighboursOf(nearest, first + i, NEIGHBOURS),
       };
     }

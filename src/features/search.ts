@@ -8,7 +8,7 @@ import { ordinaryRows, sinkThreshold } from "../activations/sinks.ts";
 import { ArgumentError } from "../errors.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import type { SparseAutoencoder } from "../sae/autoencoder.ts";
-import { takeRows } from "../tensor/matrix.ts";
+import { dot, takeRows } from "../tensor/matrix.ts";
 import type { Catalog, Match } from "./catalog.ts";
 import { type FoundFeature, findFeatures } from "./find.ts";
 import { NUMERIC_COLUMNS, type NumericColumn } from "./store/schema.ts";
@@ -210,12 +210,8 @@ async function likeMatches(catalog: Catalog, direction: Float32Array, count: num
 }
 
 async function cosinesWith(catalog: Catalog, direction: Float32Array, features: readonly number[]): Promise<Match[]> {
-  const norm = Math.sqrt(direction.reduce((sum, x) => sum + x * x, 0)) || 1;
-  return (await catalog.directions(features)).map(({ feature, direction: other }) => {
-    let product = 0;
-    for (let c = 0; c < other.length; c++) product += other[c]! * direction[c]!;
-    return { feature, score: product / norm };
-  });
+  const norm = Math.sqrt(dot(direction, direction)) || 1;
+  return (await catalog.directions(features)).map(({ feature, direction: other }) => ({ feature, score: dot(other, direction) / norm }));
 }
 
 /** The first `count` of a ranking of all features that are in `among`: of the ranking as much is asked for as that takes. */

@@ -5,6 +5,7 @@
 import { ArgumentError, ShapeError } from "../errors.ts";
 import type { SparseAutoencoder } from "../sae/autoencoder.ts";
 import type { CreateEngineOptions } from "../sae/kernels/index.ts";
+import { dot } from "../tensor/matrix.ts";
 import type { Neighbour } from "./feature.ts";
 import { type Firings, firingsOf, together } from "./firings.ts";
 import { chosenRows, nearestFeatures, neighboursOf } from "./neighbours.ts";
@@ -230,11 +231,6 @@ export function assertComparable(a: SparseAutoencoder, b: SparseAutoencoder): vo
 }
 
 function cosineOf(a: Float32Array, b: Float32Array): number {
-  let [product, aa, bb] = [0, 0, 0];
-  for (let c = 0; c < a.length; c++) {
-    product += a[c]! * b[c]!;
-    aa += a[c]! * a[c]!;
-    bb += b[c]! * b[c]!;
-  }
-  return aa > 0 && bb > 0 ? product / Math.sqrt(aa * bb) : 0;
+  const squares = dot(a, a) * dot(b, b);
+  return squares > 0 ? dot(a, b) / Math.sqrt(squares) : 0;
 }

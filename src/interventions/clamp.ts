@@ -2,9 +2,8 @@
 import { ordinaryRows, thresholdOf } from "../activations/sinks.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Intervention } from "../model/intervention.ts";
-import { dot } from "../sae/architectures/architecture.ts";
 import type { SparseAutoencoder } from "../sae/autoencoder.ts";
-import { row, takeRows } from "../tensor/matrix.ts";
+import { dot, row, takeRows } from "../tensor/matrix.ts";
 import { activation } from "../tensor/sparse-features.ts";
 
 /**

@@ -1,15 +1,14 @@
 /** @file An autoencoder that is ready to use: it reads and writes the model's own activations, unscaled. */
 import { createHash } from "node:crypto";
 import { ShapeError } from "../errors.ts";
-import { type Matrix, matrix } from "../tensor/matrix.ts";
+import { dot, type Matrix, matrix } from "../tensor/matrix.ts";
 import type { SparseFeatures } from "../tensor/sparse-features.ts";
-import { dot } from "./architectures/architecture.ts";
 import { readSaelens, writeSaelens } from "./formats/saelens.ts";
 import type { Engine } from "./kernels/engine.ts";
 import type { CreateEngineOptions } from "./kernels/index.ts";
+
 // Features whose weights tell one autoencoder from another: training moves them all.
 const FINGERPRINT_FEATURES = 16;
-
 
 export class SparseAutoencoder {
   readonly dIn: number;
@@ -126,11 +125,11 @@ export class SparseAutoencoder {
     if (!Number.isSafeInteger(i) || i < 0 || i >= this.dSae)
       throw new ShapeError(`no feature ${i}: this autoencoder has features 0 to ${this.dSae - 1}`);
   }
+
   #rows(tensor: "wEnc" | "wDec", first: number, count: number): Matrix {
     if (count > 0) for (const i of [first, first + count - 1]) this.checkFeature(i);
     return matrix(count, this.dIn, this.#engine.read(tensor, first * this.dIn, count * this.dIn));
   }
-
 
   /** Saves in SAELens' format, whole. @throws DiskError */
   async save(folder: string): Promise<void> {

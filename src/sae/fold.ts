@@ -1,5 +1,6 @@
 /** @file Folds what training keeps apart (input scale, decoder norms) into the weights, once, so that an autoencoder reads and writes the model's own activations. */
-import { dot, ROWS_PER_CHUNK } from "./architectures/architecture.ts";
+import { dot } from "../tensor/matrix.ts";
+import { ROWS_PER_CHUNK } from "./architectures/architecture.ts";
 import type { Engine } from "./kernels/engine.ts";
 
 /**

@@ -3,8 +3,8 @@
  * Bricken et al. 2023, "Towards Monosemanticity", appendix "Neuron resampling".
  */
 import { permutation, type Random } from "../random.ts";
-import { type Matrix, row, takeRows } from "../tensor/matrix.ts";
-import { type Architecture, dot, rescale } from "./architectures/architecture.ts";
+import { dot, type Matrix, row, takeRows } from "../tensor/matrix.ts";
+import { type Architecture, rescale } from "./architectures/architecture.ts";
 import type { Engine, StateTensor } from "./kernels/engine.ts";
 
 // Inputs among which new directions are looked for: the paper's appendix takes 819,200, a small share of them is enough to rank by loss.

@@ -9,8 +9,8 @@ import { type ActivationStream, activationStream, type InputStatistics, inputSta
 import { ArgumentError, CancelledError } from "../errors.ts";
 import { asDiskError, exists, writeTextWhole } from "../files.ts";
 import { normal, seededRandom } from "../random.ts";
-import type { Matrix } from "../tensor/matrix.ts";
-import { type Architecture, architectureOf, dot, initialise } from "./architectures/architecture.ts";
+import { dot, type Matrix } from "../tensor/matrix.ts";
+import { type Architecture, architectureOf, initialise } from "./architectures/architecture.ts";
 import { SparseAutoencoder } from "./autoencoder.ts";
 import { readCheckpoint, removeCheckpoints, type TrainingState, writeCheckpoint } from "./checkpoint.ts";
 import { foldForInference } from "./fold.ts";

@@ -25,6 +25,13 @@ export function rowRange({ data, cols }: Matrix, start: number, end: number): Ma
   return { data: data.subarray(start * cols, end * cols), rows: end - start, cols };
 }
 
+/** Sum of the products of two vectors of one length, in double precision. */
+export function dot(a: Float32Array, b: Float32Array): number {
+  let sum = 0;
+  for (let c = 0; c < a.length; c++) sum += a[c]! * b[c]!;
+  return sum;
+}
+
 /** Euclidean norm of each row, [rows]. */
 export function rowNorms({ data, rows, cols }: Matrix): Float32Array {
   const norms = new Float32Array(rows);

@@ -1,5 +1,6 @@
 /** @file What distinguishes one SAE architecture from another in training: its encoder, its starting point, the terms of its loss, what is folded at its end. */
 import type { InputStatistics } from "../../activations/stream.ts";
+import { dot } from "../../tensor/matrix.ts";
 import type { Engine, EngineOptions } from "../kernels/engine.ts";
 import type { Recipe } from "../recipe.ts";
 import { batchtopk } from "./batchtopk.ts";
@@ -68,10 +69,4 @@ export function initialise(engine: Engine, architecture: Architecture, { mean, s
 export function rescale(vector: Float32Array, norm: number): void {
   const factor = norm / Math.max(Math.sqrt(dot(vector, vector)), Number.MIN_VALUE);
   for (let c = 0; c < vector.length; c++) vector[c]! *= factor;
-}
-
-export function dot(a: Float32Array, b: Float32Array): number {
-  let sum = 0;
-  for (let c = 0; c < a.length; c++) sum += a[c]! * b[c]!;
-  return sum;
 }
