@@ -160,8 +160,7 @@ async function describe(path: string, options: DescribeCommandOptions): Promise<
 
 /** The features that were asked for. */
 async function chosen(catalog: Catalog, { features, maxFeatures }: DescribeCommandOptions): Promise<number[]> {
-  const missing = features?.find((i) => i >= catalog.dSae);
-  if (missing !== undefined) throw new ArgumentError(`no feature ${missing}: this catalogue has features 0 to ${catalog.dSae - 1}`);
+  for (const i of features ?? []) catalog.checkFeature(i);
   const density = await catalog.column("density");
   const all = features ?? Array.from(density.keys()).filter((i) => density[i]! > 0);
   return all.slice(0, maxFeatures);

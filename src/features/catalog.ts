@@ -110,6 +110,12 @@ export class Catalog {
     return PARTS.filter((part) => this.#header.parts.includes(part));
   }
 
+  /** @throws ArgumentError when there is no feature `i` */
+  checkFeature(i: number): void {
+    if (!Number.isSafeInteger(i) || i < 0 || i >= this.dSae)
+      throw new ArgumentError(`no feature ${i}: this catalogue has features 0 to ${this.dSae - 1}`);
+  }
+
   /** All that is known of a feature. @throws ArgumentError when there is no such feature, FormatError */
   async feature(i: number): Promise<Feature> {
     const [feature] = await this.#take([i]);
@@ -136,7 +142,7 @@ export class Catalog {
 
   /** The same of several features, in any order. @throws ArgumentError, FormatError */
   async directions(features: readonly number[]): Promise<{ feature: number; direction: Float32Array }[]> {
-    this.#check(features);
+    for (const i of features) this.checkFeature(i);
     if (features.length === 0) return [];
     return this.#store.read("features", async (table) => {
       const found = await table
@@ -173,7 +179,7 @@ export class Catalog {
     return this.#exclusively(async () => {
       let some: FeatureUpdate[] = [];
       for (const update of updates) {
-        this.#check([update.feature]);
+        this.checkFeature(update.feature);
         some.push(update);
         if (some.length === UPDATES_AT_ONCE) {
           await this.#updateParts(some);
@@ -189,7 +195,7 @@ export class Catalog {
     return this.#exclusively(async () => {
       const rows = new RowGatherer(RELATION_COLUMNS);
       for (const { feature, other, cosine, coactivation } of relations) {
-        this.#check([feature]);
+        this.checkFeature(feature);
         rows.push({ feature, sae, other, cosine, coactivation });
       }
       await this.#store.create("relations", RELATION_COLUMNS);
@@ -207,7 +213,7 @@ export class Catalog {
 
   /** The features of other autoencoders that feature `i` is related to, the most closely related of each first. @throws ArgumentError, FormatError */
   async relations(i: number): Promise<(Relation & { readonly sae: string })[]> {
-    this.#check([i]);
+    this.checkFeature(i);
     if (!this.#header.parts.includes("relations")) return [];
     const rows = await this.#store.matching("relations", RELATION_COLUMNS, `feature = ${i}`);
     return rows.map(({ feature: _, ...relation }) => relation).sort((a, b) => a.sae.localeCompare(b.sae) || b.cosine - a.cosine);
@@ -286,15 +292,9 @@ export class Catalog {
     return found.sort((a, b) => Math.abs(b.score) - Math.abs(a.score) || a.feature - b.feature);
   }
 
-  #check(features: Iterable<number>): void {
-    for (const i of features)
-      if (!Number.isSafeInteger(i) || i < 0 || i >= this.dSae)
-        throw new ArgumentError(`no feature ${i}: this catalogue has features 0 to ${this.dSae - 1}`);
-  }
-
   /** Some features, in order of `ids`. */
   async #take(ids: readonly number[]): Promise<Feature[]> {
-    this.#check(ids);
+    for (const i of ids) this.checkFeature(i);
     const rows = await this.#store.rows("features", SHOWN_COLUMNS, ids);
     const positions = rows.flatMap(({ firstExample, examples }) => Array.from({ length: examples }, (_, i) => firstExample + i));
     const [examples, parts] = await Promise.all([
