@@ -38,9 +38,14 @@ const WORDS = Uint16Array.from(
   )(seededRandom(3)),
 );
 
+const SPELLINGS = Array.from(
+  { length: VOCABULARY },
+  (_, t) => ` ${t.toString(26).replace(/./g, (digit) => String.fromCharCode(97 + Number.parseInt(digit, 26)))}q`,
+);
+
 /** The word that token `t` stands for. */
 export function word(t: number): string {
-  return ` ${t.toString(26).replace(/./g, (digit) => String.fromCharCode(97 + Number.parseInt(digit, 26)))}q`;
+  return SPELLINGS[t]!;
 }
 
 /** Direction of feature `i`, [dIn], written to `target`. */
@@ -95,12 +100,12 @@ export function syntheticAutoencoder({ features, dIn }: SyntheticCatalog) {
   return {
     dSae: features,
     dIn,
+    fingerprint: () => `synthetic ${features} × ${dIn}`,
     directions(first: number, count: number) {
       const rows = matrix(count, dIn);
       for (let i = 0; i < count; i++) direction(first + i, rows.data.subarray(i * dIn, (i + 1) * dIn));
       return rows;
     },
-    fingerprint: () => `synthetic ${features} × ${dIn}`,
   };
 }
 

@@ -1,6 +1,6 @@
 /** @file The Lance tables of a folder: opened when they are asked for, read and written, with LanceDB's errors in our words. */
 import { readdir, stat } from "node:fs/promises";
-import { constants } from "node:os";
+import { availableParallelism, constants } from "node:os";
 import { join } from "node:path";
 import type { Connection, Table } from "@lancedb/lancedb";
 import type { RecordBatch } from "apache-arrow";
@@ -14,7 +14,11 @@ const MOST_TABLES = 100;
 const STALE_SECONDS = 5;
 
 /** LanceDB is a native library of a hundred megabytes: loaded with the first catalogue, not by every command. */
-export const lancedb = (): Promise<typeof import("@lancedb/lancedb")> => import("@lancedb/lancedb");
+export function lancedb(): Promise<typeof import("@lancedb/lancedb")> {
+  // LanceDB leaves two cores unused. With three or fewer that is one thread, for which building an index of words then waits forever (lance-format/lance#7350).
+  process.env.LANCE_CPU_THREADS ??= String(Math.max(2, availableParallelism()));
+  return import("@lancedb/lancedb");
+}
 
 export class Store {
   readonly folder: string;
