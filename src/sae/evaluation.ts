@@ -2,9 +2,12 @@
  * @file How good an autoencoder is: how much of the activations it explains, how sparsely, and how much of the model's ability survives when its reconstruction takes
  * their place. Measures and names as in SAEBench (Karvonen et al. 2025).
  */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { ordinaryRows, sinkThreshold } from "../activations/sinks.ts";
 import type { ContextSet } from "../corpus/contexts.ts";
-import { ArgumentError, CorpusError } from "../errors.ts";
+import { ArgumentError, CorpusError, FormatError } from "../errors.ts";
+import { writeTextWhole } from "../files.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import { type Matrix, matrix, row, takeRows } from "../tensor/matrix.ts";
 import type { SparseFeatures } from "../tensor/sparse-features.ts";
@@ -45,6 +48,7 @@ export interface EvaluationOptions {
   readonly onProgress?: (done: number, total: number) => void;
 }
 
+const EVALUATION = "evaluation.json";
 const DENSITY_EDGES = [-6, -5.5, -5, -4.5, -4, -3.5, -3, -2.5, -2, -1.5, -1, -0.5, 0];
 
 /**
@@ -98,6 +102,23 @@ export async function evaluate(
       kl,
     };
   });
+}
+
+/** Keeps an evaluation in the autoencoder's folder, in place of an earlier one. @throws DiskError */
+export async function saveEvaluation(folder: string, evaluation: Evaluation): Promise<void> {
+  await writeTextWhole(join(folder, EVALUATION), `${JSON.stringify(evaluation, null, 2)}\n`);
+}
+
+/** The evaluation that is kept in an autoencoder's folder, if there is one. @throws FormatError */
+export async function savedEvaluation(folder: string): Promise<Evaluation | undefined> {
+  const path = join(folder, EVALUATION);
+  const text = await readFile(path, "utf8").catch(() => undefined);
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text) as Evaluation;
+  } catch (error) {
+    throw new FormatError(`${path} is not JSON (${(error as Error).message}); remove it, and evaluate again`);
+  }
 }
 
 interface Sampled {

@@ -282,8 +282,8 @@ export const strength = z
     decoderNorm: z.number(),
     /** Median norm of the residual of ordinary tokens. */
     residualNorm: z.number(),
-    /** Multiple of the largest activation that a share of 1 stands for, at a token of that norm. */
-    multipleOfWhole: z.number(),
+    /** Multiple of the largest activation that a share of 1 stands for, at a token of that norm; null of a feature that never fired. */
+    multipleOfWhole: z.number().nullable(),
     /** Up to this share the text stays fluent; beyond, it often repeats itself. */
     fluent: z.number(),
   })

@@ -1,0 +1,146 @@
+/** @file What the explorer shows: a model, autoencoders of one place of it with their catalogues, runs, and saved characters. */
+import { readFile } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import { Catalog } from "../../features/catalog.ts";
+import { exists } from "../../files.ts";
+import type { LanguageModel } from "../../model/language-model.ts";
+import { SparseAutoencoder } from "../../sae/autoencoder.ts";
+import { type Evaluation, savedEvaluation } from "../../sae/evaluation.ts";
+import { Problem } from "../problem.ts";
+import { Queue } from "../queue.ts";
+import { CatalogRows } from "./rows.ts";
+
+export interface ShownAutoencoder {
+  /** The name it is addressed by. */
+  readonly id: string;
+  readonly folder: string;
+  readonly sae: SparseAutoencoder;
+  /** Active features per token, where the architecture fixes it. */
+  readonly k?: number;
+  readonly catalog?: Catalog;
+  readonly evaluation?: Evaluation;
+}
+
+export interface ExplorerOptions {
+  readonly model: LanguageModel;
+  readonly autoencoders: readonly ShownAutoencoder[];
+  /** Folders of training runs, or of folders of runs. */
+  readonly runs?: readonly string[];
+  /** Folder of the user's saved characters. */
+  readonly characters: string;
+  readonly threads?: number;
+}
+
+/** An autoencoder with a catalogue. */
+export interface Cataloged extends ShownAutoencoder {
+  readonly catalog: Catalog;
+  readonly rows: CatalogRows;
+}
+
+// Requests that may wait while the model reads a text for one.
+const WAITING = 32;
+
+export class ExplorerContext {
+  readonly model: LanguageModel;
+  readonly autoencoders: readonly ShownAutoencoder[];
+  readonly runs: readonly string[];
+  readonly characters: string;
+  readonly #rows = new Map<string, CatalogRows>();
+  readonly #queue = new Queue(WAITING);
+
+  constructor({ model, autoencoders, runs = [], characters }: ExplorerOptions) {
+    this.model = model;
+    this.autoencoders = autoencoders;
+    this.runs = runs;
+    this.characters = characters;
+    for (const { id, catalog } of autoencoders) if (catalog) this.#rows.set(id, new CatalogRows(catalog, model.tokenizer));
+  }
+
+  /** @throws Problem (404) */
+  autoencoder(id: string): ShownAutoencoder {
+    const found = this.autoencoders.find((each) => each.id === id);
+    if (found === undefined) {
+      const names = this.autoencoders.map((each) => each.id).join(", ");
+      throw new Problem(404, `there is no autoencoder ${JSON.stringify(id)} here; there are: ${names}`, {
+        param: "id",
+        code: "autoencoder_not_found",
+      });
+    }
+    return found;
+  }
+
+  /** @throws Problem (404), also when it has no catalogue */
+  cataloged(id: string): Cataloged {
+    const { catalog, ...shown } = this.autoencoder(id);
+    if (catalog === undefined)
+      throw new Problem(404, `the autoencoder ${id} has no catalogue; \`monoscope catalog\` makes one`, {
+        param: "id",
+        code: "no_catalog",
+      });
+    return { ...shown, catalog, rows: this.#rows.get(id)! };
+  }
+
+  /** The rows of an autoencoder's catalogue, if it has one. */
+  rows(id: string): CatalogRows | undefined {
+    return this.#rows.get(id);
+  }
+
+  /** Runs the model for one request at a time. @throws Problem (429) when too many wait, CancelledError */
+  async withModel<T>(signal: AbortSignal, work: (model: LanguageModel) => Promise<T>): Promise<T> {
+    const leave = await this.#queue.enter(signal);
+    try {
+      return await work(this.model);
+    } finally {
+      leave();
+    }
+  }
+
+  close(): void {
+    for (const rows of this.#rows.values()) rows.close();
+  }
+}
+
+/** @throws Problem (404) unless the autoencoder has the feature */
+export function checkFeature({ dSae }: { readonly dSae: number }, feature: number, param = "feature"): void {
+  if (feature >= dSae)
+    throw new Problem(404, `there is no feature ${feature}; the last is ${dSae - 1}`, { param, code: "feature_not_found" });
+}
+
+/** Opens autoencoders with what lies beside their weights. @throws as `SparseAutoencoder.open` and `Catalog.open` */
+export async function openAutoencoders(
+  folders: readonly string[],
+  { threads = 2 }: { threads?: number } = {},
+): Promise<ShownAutoencoder[]> {
+  const ids = distinctNames(folders);
+  const opened: ShownAutoencoder[] = [];
+  for (const [i, folder] of folders.entries()) {
+    const sae = await SparseAutoencoder.open(folder, { threads });
+    const path = join(folder, "catalog");
+    const catalog = (await exists(join(path, "catalog.json"))) ? await Catalog.open(path, sae) : undefined;
+    const evaluation = await savedEvaluation(folder);
+    const { k } = JSON.parse(await readFile(join(folder, "cfg.json"), "utf8")) as { k?: unknown };
+    opened.push({
+      id: ids[i]!,
+      folder,
+      sae,
+      ...(sae.architecture === "topk" && typeof k === "number" && { k }),
+      ...(catalog && { catalog }),
+      ...(evaluation && { evaluation }),
+    });
+  }
+  return opened;
+}
+
+/** A name of each folder: the last part of its path, with parts before it where that is not enough to tell them apart, and a number where nothing is. */
+export function distinctNames(folders: readonly string[]): string[] {
+  const paths = folders.map((folder) => resolve(folder));
+  const name = (path: string, parts: number): string => {
+    const last = basename(path).replace(/[^\w.-]/g, "_") || "root";
+    return parts > 1 && dirname(path) !== path ? `${name(dirname(path), parts - 1)}-${last}` : last;
+  };
+  for (let parts = 1; parts <= 4; parts++) {
+    const names = paths.map((path) => name(path, parts));
+    if (new Set(names).size === names.length) return names;
+  }
+  return paths.map((path, i) => `${name(path, 1)}-${i + 1}`);
+}

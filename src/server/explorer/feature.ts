@@ -1,0 +1,122 @@
+/** @file A feature whole, and how strongly it is to be held to steer. */
+import { createRoute, z } from "@hono/zod-openapi";
+import { sinkThreshold } from "../../activations/sinks.ts";
+import type { Feature, TokenCount, TokenEffect } from "../../features/feature.ts";
+import { DEFAULT_SHARE } from "../../interventions/clamp.ts";
+import type { Cataloged, ExplorerContext } from "./context.ts";
+import { checkFeature } from "./context.ts";
+import { answer, featureNumber, id, router } from "./router.ts";
+import { featureWhole, strength } from "./schemas.ts";
+
+type Whole = z.infer<typeof featureWhole>;
+
+// Nearest features of another autoencoder that are shown: unrelated rows do not come near this cosine (see split.ts).
+const RELATIVES = 8;
+const RELATED = 0.5;
+
+const params = z.object({ id, feature: featureNumber });
+
+const wholeRoute = createRoute({
+  method: "get",
+  path: "/api/autoencoders/{id}/features/{feature}",
+  summary: "A feature whole",
+  request: { params },
+  responses: answer(featureWhole, "All that is known of the feature"),
+});
+
+const strengthRoute = createRoute({
+  method: "get",
+  path: "/api/autoencoders/{id}/features/{feature}/strength",
+  summary: "How a share of the residual norm compares with what the feature does by itself",
+  request: { params },
+  responses: answer(strength, "Norms and the largest activation"),
+});
+
+export function featureRoutes(context: ExplorerContext) {
+  return router()
+    .openapi(wholeRoute, async (c) => {
+      const { id, feature } = c.req.valid("param");
+      const cataloged = context.cataloged(id);
+      checkFeature(cataloged.sae, feature);
+      return c.json(await whole(context, cataloged, feature), 200);
+    })
+    .openapi(strengthRoute, async (c) => {
+      const { id, feature } = c.req.valid("param");
+      const { sae, catalog } = context.cataloged(id);
+      checkFeature(sae, feature);
+      const largest = (await catalog.column("largest"))[feature]!;
+      const decoderNorm = Math.hypot(...sae.direction(feature));
+      // A sink is ten times the median norm, so that the line says what the median is.
+      const residualNorm = (await context.withModel(c.req.raw.signal, sinkThreshold)) / 10;
+      const multipleOfWhole = largest * decoderNorm > 0 ? residualNorm / (largest * decoderNorm) : null;
+      return c.json({ feature, largest, decoderNorm, residualNorm, multipleOfWhole, fluent: DEFAULT_SHARE }, 200);
+    });
+}
+
+async function whole(context: ExplorerContext, { id, catalog, rows }: Cataloged, i: number): Promise<Whole> {
+  const [feature, relations] = await Promise.all([catalog.feature(i), relationsOf(context, id, i)]);
+  const { tokenizer } = context.model;
+  const { neighbours, coactive, top, intervals, description, causal, steering, neuron, map } = feature;
+  const others = [...neighbours, ...coactive].map((other) => other.feature);
+  const described = await rows.descriptions([...new Set(others)]);
+  const label = (other: number) => {
+    const text = described.get(other)?.text;
+    return text === undefined ? {} : { description: text };
+  };
+  const effects = (of: readonly TokenEffect[]) => of.map(({ token, effect }) => ({ id: token, text: tokenizer.tokenText(token), effect }));
+  const counts = (of: readonly TokenCount[]) =>
+    of.map(({ token, count, mean }) => ({ id: token, text: tokenizer.tokenText(token), count, mean }));
+  const { density, mean, largest, histogram, quantiles, kinds, languages, spread, decoderNorm, encoderNorm, alignment } = feature;
+  const shown = top[0] && rows.shortened(top[0]);
+  return {
+    feature: i,
+    ...(description && { description: readableDescription(description) }),
+    ...(shown && { example: shown }),
+    density,
+    mean,
+    largest,
+    histogram: { first: histogram.first, counts: [...histogram.counts] },
+    quantiles: [...quantiles],
+    top: top.map((example) => rows.example(example)),
+    intervals: intervals.map(({ from, to, examples }) => ({ from, to, examples: examples.map((example) => rows.example(example)) })),
+    tokens: counts(feature.tokens),
+    previous: counts(feature.previous),
+    coactive: coactive.map(({ feature, share, lift }) => ({ feature, share, lift, ...label(feature) })),
+    kinds: [...kinds],
+    languages: [...languages],
+    raised: effects(feature.raised),
+    lowered: effects(feature.lowered),
+    spread,
+    decoderNorm,
+    encoderNorm,
+    alignment,
+    neighbours: neighbours.map(({ feature, cosine }) => ({ feature, cosine, ...label(feature) })),
+    relations,
+    ...(map && { map: [map[0], map[1]] as [number, number] }),
+    ...(causal && { causal: { ...causal, raised: effects(causal.raised), lowered: effects(causal.lowered) } }),
+    ...(steering && { steering }),
+    ...(neuron && { neuron }),
+  };
+}
+
+/** The nearest features of the other autoencoders by direction, with what a study of the family found of them. */
+async function relationsOf(context: ExplorerContext, own: string, i: number): Promise<Whole["relations"]> {
+  const { catalog } = context.cataloged(own);
+  const direction = await catalog.direction(i);
+  const found = await Promise.all(
+    context.autoencoders.map(async ({ id, catalog: other }) => {
+      if (id === own || other === undefined || other.dIn !== catalog.dIn) return [];
+      const near = (await other.nearest(direction, RELATIVES)).filter(({ score }) => score >= RELATED);
+      const described = await context.rows(id)!.descriptions(near.map(({ feature }) => feature));
+      return near.map(({ feature, score }) => {
+        const text = described.get(feature)?.text;
+        return { autoencoder: id, feature, cosine: score, ...(text !== undefined && { description: text }) };
+      });
+    }),
+  );
+  return found.flat();
+}
+
+function readableDescription({ text, by, scores: { specificity, ...scores } }: NonNullable<Feature["description"]>) {
+  return { text, by, scores: { ...scores, ...(specificity && { specificity: [...specificity] }) } };
+}

@@ -1,0 +1,154 @@
+/** @file Reads of a catalogue what lists of features show, many at once: a row of each, their descriptions, their place among kinds of text and languages. */
+import type { z } from "@hono/zod-openapi";
+import type { Catalog } from "../../features/catalog.ts";
+import type { Example, Share } from "../../features/feature.ts";
+import { type Column, type Columns, type Row, readRows } from "../../features/store/columns.ts";
+import { EXAMPLE_COLUMNS, featureColumns, PART_COLUMNS } from "../../features/store/schema.ts";
+import { Store } from "../../features/store/store.ts";
+import { tokenTexts } from "../../features/token-texts.ts";
+import type { Tokenizer } from "../../model/tokenizer.ts";
+import type { description, example, featureRow } from "./schemas.ts";
+
+type ShownRow = z.infer<typeof featureRow>;
+type ShownExample = z.infer<typeof example>;
+
+// What of the strongest context a row shows, around its peak.
+const TOKENS_BEFORE = 8;
+const TOKENS_AFTER = 4;
+
+const { feature, density, mean, largest, histogram, kinds, languages, firstExample, examples } = featureColumns(0);
+const ROW_COLUMNS = { feature, density, mean, largest, histogram, firstExample, examples };
+const { feature: _feature, interval, document, offset, tokens, activations, peak } = EXAMPLE_COLUMNS;
+const SHOWN_EXAMPLE = { feature: _feature, interval, document, offset, tokens, activations, peak };
+const { feature: describedFeature, text } = PART_COLUMNS.description;
+const LABEL = { feature: describedFeature, text };
+
+/** The name that has more than half of a feature's firing, as an index into `names`; −1 where none has. */
+export interface Majority {
+  readonly names: readonly string[];
+  readonly of: Int16Array;
+}
+
+export class CatalogRows {
+  readonly #catalog: Catalog;
+  readonly #tokenizer: Tokenizer;
+  #store: Promise<Store> | undefined;
+  readonly #majorities = new Map<"kinds" | "languages", Promise<Majority>>();
+
+  constructor(catalog: Catalog, tokenizer: Tokenizer) {
+    this.#catalog = catalog;
+    this.#tokenizer = tokenizer;
+  }
+
+  close(): void {
+    this.#store?.then((store) => store.close()).catch(() => {});
+    this.#store = undefined;
+  }
+
+  /** Rows of features, by feature. @throws FormatError */
+  async rows(ids: readonly number[]): Promise<Map<number, ShownRow>> {
+    const store = await this.#open();
+    const [found, described] = await Promise.all([store.rows("features", ROW_COLUMNS, ids), this.descriptions(ids)]);
+    const positions = found.flatMap(({ examples, firstExample }) => (examples > 0 ? [firstExample] : []));
+    const strongest = new Map((await store.rows("examples", SHOWN_EXAMPLE, positions)).map((each) => [each.feature, each]));
+    return new Map(
+      found.map(({ firstExample: _, examples: _count, ...row }) => {
+        const shown = strongest.get(row.feature);
+        const description = described.get(row.feature);
+        return [
+          row.feature,
+          {
+            ...row,
+            histogram: { first: row.histogram.first, counts: [...row.histogram.counts] },
+            ...(description && { description }),
+            ...(shown && { example: this.shortened(shown) }),
+          },
+        ];
+      }),
+    );
+  }
+
+  /** Descriptions of those of the features that have one. @throws FormatError */
+  async descriptions(ids: readonly number[]): Promise<Map<number, z.infer<typeof description>>> {
+    if (ids.length === 0 || !this.#catalog.parts.includes("description")) return new Map();
+    const store = await this.#open();
+    const rows = await store.matching("description", PART_COLUMNS.description, `feature IN (${ids.join(",")})`);
+    return new Map(
+      rows.map(({ feature, text, by, vocabulary, detection, fuzzing, specificity }) => [
+        feature,
+        {
+          text,
+          by,
+          scores: {
+            ...(vocabulary !== undefined && { vocabulary }),
+            ...(detection !== undefined && { detection }),
+            ...(fuzzing !== undefined && { fuzzing }),
+            ...(specificity !== undefined && { specificity: [...specificity] }),
+          },
+        },
+      ]),
+    );
+  }
+
+  /** The texts of all descriptions, by feature. @throws FormatError */
+  async labels(): Promise<Map<number, string>> {
+    const labels = new Map<number, string>();
+    if (this.#catalog.parts.includes("description"))
+      await this.#scan("description", LABEL, ({ feature, text }) => void labels.set(feature, text));
+    return labels;
+  }
+
+  /** On which kind of text, or which language, most of each feature's firing falls. Read once. @throws FormatError */
+  majority(column: "kinds" | "languages"): Promise<Majority> {
+    let majority = this.#majorities.get(column);
+    if (majority === undefined) {
+      majority = this.#readMajority(column);
+      this.#majorities.set(column, majority);
+      majority.catch(() => this.#majorities.delete(column));
+    }
+    return majority;
+  }
+
+  /** An example with its tokens as people read them. */
+  example({ document, offset, tokens, activations, peak }: Example): ShownExample {
+    return { document, offset, tokens: tokenTexts(tokens, this.#tokenizer), activations: [...activations], peak };
+  }
+
+  /** A dozen tokens of an example. */
+  shortened({ document, offset, tokens, activations, peak }: Example): ShownExample {
+    const [from, to] = [Math.max(0, peak - TOKENS_BEFORE), peak + TOKENS_AFTER + 1];
+    return this.example({
+      document,
+      offset: offset + from,
+      tokens: tokens.slice(from, to),
+      activations: activations.slice(from, to),
+      peak: peak - from,
+    });
+  }
+
+  async #readMajority(column: "kinds" | "languages"): Promise<Majority> {
+    const names: string[] = [];
+    const of = new Int16Array(this.#catalog.dSae).fill(-1);
+    const shares: Column<readonly Share[]> = column === "kinds" ? kinds : languages;
+    await this.#scan("features", { feature, [column]: shares } as { feature: typeof feature; [column]: typeof shares }, (row) => {
+      for (const { name, share } of row[column] as readonly Share[]) {
+        let index = names.indexOf(name);
+        if (index < 0) index = names.push(name) - 1;
+        if (share > 0.5) of[row.feature as number] = index;
+      }
+    });
+    return { names, of };
+  }
+
+  async #scan<C extends Columns>(table: string, columns: C, each: (row: Row<C>) => void): Promise<void> {
+    const store = await this.#open();
+    await store.scan(table, Object.keys(columns), (batch) => {
+      for (const row of readRows(batch, columns)) each(row);
+    });
+  }
+
+  #open(): Promise<Store> {
+    this.#store ??= Store.open(this.#catalog.folder);
+    return this.#store;
+  }
+}
