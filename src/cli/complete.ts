@@ -5,10 +5,12 @@ import { readDocuments } from "../corpus/documents.ts";
 import { ArgumentError } from "../errors.ts";
 import { countOccurrences, PACKAGED_LISTS, readConcepts } from "../features/completeness/concepts.ts";
 import { completenessPlot } from "../features/completeness/plot.ts";
+import { saveCompleteness } from "../features/completeness/saved.ts";
 import { type Completeness, completeness } from "../features/completeness.ts";
 import { writeTextWhole } from "../files.ts";
 import { SparseAutoencoder } from "../sae/autoencoder.ts";
 import { interrupted, type ModelOptions, openModelFor, realNumber, wholeNumber, withJson, withModel } from "./options.ts";
+import { shortNames } from "./short-names.ts";
 import { count, ProgressLine, pc, percent, table } from "./terminal.ts";
 
 interface CompleteOptions extends ModelOptions {
@@ -67,9 +69,10 @@ export function completeCommand(): Command {
     }).finally(() => reading.clear());
     await model.close();
 
-    const named = studies.map((study, i) => ({ name: shortName(paths, i), study }));
+    const named = shortNames(paths).map((name, i) => ({ name, study: studies[i]! }));
     if (options.plot !== undefined) await writeTextWhole(options.plot, completenessPlot(list.name, named));
     const { documents, words } = occurrences;
+    for (const [i, study] of studies.entries()) await saveCompleteness(paths[i]!, { list: list.name, documents, words, ...study });
     if (options.json)
       console.log(JSON.stringify({ list: list.name, documents, words, studies: studies.map((study, i) => ({ sae: paths[i], ...study })) }));
     else
@@ -85,16 +88,6 @@ export function completeCommand(): Command {
 }
 
 type Named = { readonly name: string; readonly study: Completeness };
-
-/** The last part of a path that tells it from the others. */
-function shortName(paths: readonly string[], i: number): string {
-  const last = (path: string) =>
-    path
-      .replace(/[/\\]+$/, "")
-      .split(/[/\\]/)
-      .at(-1)!;
-  return new Set(paths.map(last)).size === paths.length ? last(paths[i]!) : paths[i]!;
-}
 
 function summary(named: readonly Named[]): string {
   return table(

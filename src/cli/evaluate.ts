@@ -1,7 +1,7 @@
 /** @file `monoscope evaluate`: how good an autoencoder is, on text that it was not trained on. */
 import { Command } from "commander";
 import { SparseAutoencoder } from "../sae/autoencoder.ts";
-import { type Evaluation, evaluate } from "../sae/evaluation.ts";
+import { type Evaluation, evaluate, saveEvaluation } from "../sae/evaluation.ts";
 import {
   type CorpusOptions,
   interrupted,
@@ -20,7 +20,9 @@ export function evaluateCommand(): Command {
     withCorpus(
       withModel(
         new Command("evaluate")
-          .description("measure an autoencoder on the held-out part of a corpus: L0, FVU, loss recovered, KL, dead features")
+          .description(
+            "measure an autoencoder on the held-out part of a corpus: L0, FVU, loss recovered, KL, dead features; kept in its folder as evaluation.json",
+          )
           .argument("<sae>", "folder of the autoencoder")
           .argument("<corpus...>", "the text it was trained on (its held-out part is used), or other text with --all")
           .option("--contexts <n>", "contexts to measure on", wholeNumber(), 32)
@@ -38,6 +40,7 @@ export function evaluateCommand(): Command {
         signal: interrupted,
         onProgress: (done, total) => line.update(done / total, `${done} of ${total} contexts`),
       }).finally(() => line.clear());
+      if (!options.all) await saveEvaluation(path, result!);
       console.log(options.json ? JSON.stringify({ sae: path, ...result }) : evaluationTable([[path, result!]]));
       await model.close();
     },

@@ -292,9 +292,8 @@ export const strength = z
 export const character = z
   .strictObject({ name: z.string().min(1).max(80), about: z.string().max(400).default(""), clamps: clamps.min(1) })
   .openapi("Character");
-export const characters = z
-  .object({ characters: z.array(character.extend({ id: z.string(), packaged: z.boolean() })) })
-  .openapi("Characters");
+export const savedCharacter = character.extend({ id: z.string(), packaged: z.boolean() }).openapi("SavedCharacter");
+export const characters = z.object({ characters: z.array(savedCharacter) }).openapi("Characters");
 
 export const completeness = z
   .object({
