@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { ArgumentError } from "../errors.ts";
-import { Catalog, type NumericColumn } from "../features/catalog.ts";
+import { Catalog, type Feature, type NumericColumn } from "../features/catalog.ts";
 import { featuresByToken, type SearchHit, type SearchQuery, searchFeatures, type TokenRelation } from "../features/search.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import { SparseAutoencoder } from "../sae/autoencoder.ts";
@@ -79,7 +79,8 @@ export function searchCommand(): Command {
       const { hits, more } = await searchFeatures(catalog, queryOf(words, options, model.tokenizer), { model, sae });
       if (options.json) console.log(JSON.stringify({ sae: path, features: hits, more }));
       else {
-        for (const hit of hits) console.log(await describeHit(hit, catalog, model.tokenizer));
+        const features = await catalog.take(hits.map(({ feature }) => feature));
+        for (const [i, hit] of hits.entries()) console.log(describeHit(hit, features[i]!, model.tokenizer));
         if (hits.length === 0) console.log("no feature has all that");
         if (more) console.log(pc.dim(`there are more: --offset ${options.offset + options.limit}`));
       }
@@ -135,12 +136,11 @@ function tokenOf(text: string, tokenizer: Tokenizer): number {
   return tokens[0]!;
 }
 
-async function describeHit(
+function describeHit(
   { feature, text, prompt, tokens, cosine, value }: SearchHit,
-  catalog: Catalog,
+  { density, largest, top, description }: Feature,
   tokenizer: Tokenizer,
-): Promise<string> {
-  const { density, largest, top, description } = await catalog.feature(feature);
+): string {
   const scores = [
     cosine !== undefined && `cosine ${cosine.toFixed(2)}`,
     prompt && `prompts ${prompt.score.toFixed(2)}`,

@@ -42,6 +42,8 @@ test("every column comes back as it was written, one by one and in order", () =>
     let next = 0;
     for await (const feature of catalog.features()) expect(feature).toEqual(entry(next++));
     expect(next).toBe(FEATURES);
+    expect(await catalog.take([9, 2, 9])).toEqual([entry(9), entry(2), entry(9)]);
+    expect(await catalog.take([])).toEqual([]);
     const { top, intervals } = entry(1);
     expect(await catalog.examples(1)).toEqual({ top, intervals });
     for (const bad of [-1, FEATURES, 0.5])

@@ -9,7 +9,7 @@ import type { Provenance } from "../activations/source.ts";
 import { ArgumentError, FormatError, NotFoundError } from "../errors.ts";
 import { writeTextWhole } from "../files.ts";
 import type { Example, Feature, Interval } from "./feature.ts";
-import { type Row, RowGatherer } from "./store/columns.ts";
+import { childOf, type Row, RowGatherer } from "./store/columns.ts";
 import { type FeatureUpdate, partRows, partsOf, partValue } from "./store/parts.ts";
 import {
   EXAMPLE_COLUMNS,
@@ -50,6 +50,12 @@ export interface Match {
   readonly score: number;
 }
 
+/** Features by what they do with a token, strongest first: common tokens have hundreds of thousands. */
+export interface TokenMatches {
+  readonly features: Uint32Array;
+  readonly effects: Float32Array;
+}
+
 const FEATURES_AT_ONCE = 256;
 const UPDATES_AT_ONCE = 1 << 15;
 // Each update adds a version and a file: after so many, files are put together, and versions are forgotten that no reader can still be at.
@@ -72,6 +78,7 @@ export class Catalog {
   #header: Header;
   readonly #columns = new Map<NumericColumn, Promise<Float64Array>>();
   #vectorsAreIndexed: Promise<boolean> | undefined;
+  #fragments: Promise<ReadonlyMap<number, number>> | undefined;
   /** The update that is under way: one at a time. */
   #updating: Promise<unknown> = Promise.resolve();
 
@@ -118,14 +125,33 @@ export class Catalog {
 
   /** All that is known of a feature. @throws ArgumentError when there is no such feature, FormatError */
   async feature(i: number): Promise<Feature> {
-    const [feature] = await this.#take([i]);
+    const [feature] = await this.take([i]);
     return feature!;
+  }
+
+  /** The same of several features, in the order in which they are named; much faster than one by one. @throws ArgumentError, FormatError */
+  async take(features: readonly number[]): Promise<Feature[]> {
+    for (const i of features) this.checkFeature(i);
+    const rows = await this.#store.rows("features", SHOWN_COLUMNS, [...new Set(features)]);
+    const positions = rows.flatMap(({ firstExample, examples }) => Array.from({ length: examples }, (_, i) => firstExample + i));
+    const [examples, parts] = await Promise.all([
+      this.#store.rows("examples", READ_EXAMPLE_COLUMNS, positions),
+      Promise.all(this.parts.map((part) => this.#partValues(part, features))),
+    ]);
+    const examplesOf = new Map<number, ExampleRow[]>(features.map((i) => [i, []]));
+    for (const example of examples) examplesOf.get(example.feature)?.push(example);
+    const found = new Map(rows.map((row) => [row.feature, assemble(row, examplesOf.get(row.feature) ?? [])]));
+    return features.map((i) => {
+      const feature = found.get(i);
+      if (feature === undefined) throw new FormatError(`the table features of ${this.folder} has no row of feature ${i}; it is damaged`);
+      return Object.assign(feature, ...parts.map((values) => values.get(i)));
+    });
   }
 
   /** The features `start` … `end` − 1, in order. @throws FormatError */
   async *features({ start = 0, end = this.dSae }: { start?: number; end?: number } = {}): AsyncGenerator<Feature, void, undefined> {
     for (let first = start; first < end; first += FEATURES_AT_ONCE)
-      yield* await this.#take(Array.from({ length: Math.min(FEATURES_AT_ONCE, end - first) }, (_, i) => first + i));
+      yield* await this.take(Array.from({ length: Math.min(FEATURES_AT_ONCE, end - first) }, (_, i) => first + i));
   }
 
   /** The contexts of a feature: the strongest, and those of each interval. @throws ArgumentError, FormatError */
@@ -219,6 +245,13 @@ export class Catalog {
     return rows.map(({ feature: _, ...relation }) => relation).sort((a, b) => a.sae.localeCompare(b.sae) || b.cosine - a.cosine);
   }
 
+  /** How all features relate to those of another autoencoder; undefined where that was not written. @throws FormatError */
+  async relationsTo(sae: string): Promise<(Relation & { readonly feature: number })[] | undefined> {
+    if (!this.#header.parts.includes("relations")) return undefined;
+    const rows = await this.#store.matching("relations", RELATION_COLUMNS, `sae = ${sqlText(sae)}`);
+    return rows.length > 0 ? rows : undefined;
+  }
+
   /**
    * The features whose text has all of some words, best first, at most `limit`: first those whose description has them, then those whose examples have. Words are
    * compared by their English stem. @param among only these features, if given. @throws ArgumentError when there is no word, FormatError
@@ -228,18 +261,20 @@ export class Catalog {
     limit: number,
     among?: Iterable<number>,
   ): Promise<(Match & { readonly in: "description" | "examples" })[]> {
-    const search = async (table: string, column: string, count: number): Promise<Match[]> => {
+    const search = async (table: string, column: string, id: string, matches: (found: Table) => Match[] | Promise<Match[]>) => {
       const { MatchQuery, Operator } = await lancedb();
       return this.#store.read(table, async (open) => {
         const query = open.query().fullTextSearch(new MatchQuery(searchWords(words), column, { operator: Operator.And }));
         if (among !== undefined) query.where(isAmong(among));
-        const found = await query.select(["feature", "_score"]).limit(count).toArrow();
-        return matches(found, "_score").sort((a, b) => b.score - a.score || a.feature - b.feature);
+        const found = await matches(await query.select([id, "_score"]).limit(limit).toArrow());
+        return found.sort((a, b) => b.score - a.score || a.feature - b.feature);
       });
     };
-    const described = this.parts.includes("description") ? await search("description", "words", limit) : [];
+    const described = this.parts.includes("description")
+      ? await search("description", "words", "feature", (found) => matchesOf(found, "_score"))
+      : [];
     const known = new Set(described.map(({ feature }) => feature));
-    const shown = known.size < limit ? await search("features", "text", limit) : [];
+    const shown = known.size < limit ? await search("features", "text", "_rowid", (found) => this.#matchesByRow(found, "_score")) : [];
     return [
       ...described.map((match) => ({ ...match, in: "description" as const })),
       ...shown.filter(({ feature }) => !known.has(feature)).map((match) => ({ ...match, in: "examples" as const })),
@@ -248,67 +283,72 @@ export class Catalog {
 
   /**
    * The features nearest to a direction by cosine, nearest first. From some tens of thousands of features on they come from an index, and one may be missing now and then;
-   * the cosines are exact. @param direction [dIn]. @throws ArgumentError, FormatError
+   * the cosines are exact, unless `exact` is false: then features are ranked by the index's codes alone, which is fast however many are asked for.
+   * @param direction [dIn]. @throws ArgumentError, FormatError
    */
-  async nearest(direction: Float32Array, limit: number): Promise<Match[]> {
+  async nearest(direction: Float32Array, limit: number, { exact = true }: { exact?: boolean } = {}): Promise<Match[]> {
     if (direction.length !== this.dIn) throw new ArgumentError(`expected a direction of ${this.dIn} numbers, found ${direction.length}`);
     return this.#store.read("features", async (table) => {
       this.#vectorsAreIndexed ??= table.listIndices().then((indices) => indices.some(({ columns }) => columns.includes("vector")));
-      const query = table
-        .query()
-        .nearestTo(direction)
-        .column("vector")
-        .distanceType("cosine")
-        .select(["feature", "_distance"])
-        .limit(limit);
-      if (await this.#vectorsAreIndexed)
-        query
-          .maximumNprobes(vectorCells(this.dSae))
-          .minimumNprobes(Math.ceil(PROBED * vectorCells(this.dSae)))
-          .refineFactor(REFINED);
-      const found = await query.toArrow();
-      return matches(found, "_distance").map(({ feature, score }) => ({ feature, score: 1 - score }));
+      const query = table.query().nearestTo(direction).column("vector").distanceType("cosine").select(["_rowid", "_distance"]).limit(limit);
+      if (await this.#vectorsAreIndexed) {
+        query.maximumNprobes(vectorCells(this.dSae)).minimumNprobes(Math.ceil(PROBED * vectorCells(this.dSae)));
+        if (exact) query.refineFactor(REFINED);
+      }
+      const found = await this.#matchesByRow(await query.toArrow(), "_distance");
+      return found.map(({ feature, score }) => ({ feature, score: 1 - score }));
     });
   }
 
   /** The features that raise or lower a token's logit most by the straight path, or fire at the token, strongest first. @throws FormatError */
-  async withToken(token: number, posting: Posting): Promise<Match[]> {
-    if (token >= this.#header.tables[posting]!.rows) return [];
-    const [row] = await this.#store.rows(posting, POSTING_COLUMNS, [token]);
-    return row!.features.map((feature, i) => ({ feature, score: row!.effects[i]! }));
+  async withToken(token: number, posting: Posting): Promise<TokenMatches> {
+    if (token >= this.#header.tables[posting]!.rows) return { features: new Uint32Array(), effects: new Float32Array() };
+    return this.#store.read(posting, async (table) => {
+      const found = await table.query().offset(token).limit(1).select(Object.keys(POSTING_COLUMNS)).toArrow();
+      const items = (name: string) => childOf(found.batches[0]!.data, name).children[0]!.values;
+      return { features: items("features"), effects: items("effects") };
+    });
   }
 
   /** The features whose clamping raises or lowers a token's logit most, of those for which that was measured, strongest first. @throws FormatError */
-  async causing(token: number, direction: "raised" | "lowered"): Promise<Match[]> {
-    if (!this.parts.includes("causal")) return [];
+  async causing(token: number, direction: "raised" | "lowered"): Promise<TokenMatches> {
     const found: Match[] = [];
-    await this.#store.scan("causal", ["feature", direction], (batch) => {
-      const lists = batch.getChild(direction)!.data[0]!;
-      const [tokenIds, effects] = lists.children[0]!.children.map((child) => child.values as Uint32Array | Float32Array);
-      for (let row = 0; row < batch.numRows; row++)
-        for (let e = lists.valueOffsets[row]!; e < lists.valueOffsets[row + 1]!; e++)
-          if (tokenIds![e] === token) found.push({ feature: batch.getChild("feature")!.get(row) as number, score: effects![e]! });
-    });
-    return found.sort((a, b) => Math.abs(b.score) - Math.abs(a.score) || a.feature - b.feature);
+    if (this.parts.includes("causal"))
+      await this.#store.scan("causal", ["feature", direction], (batch) => {
+        const lists = batch.getChild(direction)!.data[0]!;
+        const [tokenIds, effects] = lists.children[0]!.children.map((child) => child.values as Uint32Array | Float32Array);
+        for (let row = 0; row < batch.numRows; row++)
+          for (let e = lists.valueOffsets[row]!; e < lists.valueOffsets[row + 1]!; e++)
+            if (tokenIds![e] === token) found.push({ feature: batch.getChild("feature")!.get(row) as number, score: effects![e]! });
+      });
+    found.sort((a, b) => Math.abs(b.score) - Math.abs(a.score) || a.feature - b.feature);
+    return { features: Uint32Array.from(found, ({ feature }) => feature), effects: Float32Array.from(found, ({ score }) => score) };
   }
 
-  /** Some features, in order of `ids`. */
-  async #take(ids: readonly number[]): Promise<Feature[]> {
-    for (const i of ids) this.checkFeature(i);
-    const rows = await this.#store.rows("features", SHOWN_COLUMNS, ids);
-    const positions = rows.flatMap(({ firstExample, examples }) => Array.from({ length: examples }, (_, i) => firstExample + i));
-    const [examples, parts] = await Promise.all([
-      this.#store.rows("examples", READ_EXAMPLE_COLUMNS, positions),
-      Promise.all(this.parts.map((part) => this.#partValues(part, ids))),
-    ]);
-    const examplesOf = new Map<number, ExampleRow[]>(ids.map((i) => [i, []]));
-    for (const example of examples) examplesOf.get(example.feature)?.push(example);
-    const features = new Map(rows.map((row) => [row.feature, assemble(row, examplesOf.get(row.feature) ?? [])]));
-    return ids.map((i) => {
-      const feature = features.get(i);
-      if (feature === undefined) throw new FormatError(`the table features of ${this.folder} has no row of feature ${i}; it is damaged`);
-      return Object.assign(feature, ...parts.map((values) => values.get(i)));
+  /** Features and their scores, from a query of the table of features for row ids: reading the column `feature` instead would take most of a search's time. */
+  async #matchesByRow(found: Table, score: string): Promise<Match[]> {
+    this.#fragments ??= this.#readFragments();
+    const fragments = await this.#fragments;
+    return found.batches.flatMap((batch) => {
+      const addresses = halves(childOf(batch.data, "_rowid").values);
+      const scores = childOf(batch.data, score).values as Float32Array;
+      return Array.from({ length: batch.numRows }, (_, r) => ({
+        feature: fragments.get(addresses[2 * r + 1]!)! + addresses[2 * r]!,
+        score: scores[r]!,
+      }));
     });
+  }
+
+  /** The first feature of each of the table's fragments. A row's id is its fragment's number and its place there. */
+  async #readFragments(): Promise<ReadonlyMap<number, number>> {
+    const fragments = new Map<number, number>();
+    await this.#store.scan("features", ["feature", "_rowid"], (batch) => {
+      const features = childOf(batch.data, "feature").values as Uint32Array;
+      const addresses = halves(childOf(batch.data, "_rowid").values);
+      for (let r = 0; r < batch.numRows; r++)
+        if (!fragments.has(addresses[2 * r + 1]!)) fragments.set(addresses[2 * r + 1]!, features[r]! - addresses[2 * r]!);
+    });
+    return fragments;
   }
 
   async #partValues(part: Part, ids: readonly number[]): Promise<Map<number, Pick<Feature, Part>>> {
@@ -419,12 +459,17 @@ function isAmong(features: Iterable<number>): string {
   return `feature IN (${[...features].join(",")})`;
 }
 
+/** 64-bit numbers as pairs of their lower and upper 32 bits. */
+function halves(values: BigUint64Array): Uint32Array {
+  return new Uint32Array(values.buffer, values.byteOffset, 2 * values.length);
+}
+
 function sqlText(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
 /** Features and their scores, from a query's result. */
-function matches(found: Table, score: string): Match[] {
+function matchesOf(found: Table, score: string): Match[] {
   return found.batches.flatMap((batch) => {
     const [features, scores] = [batch.getChild("feature")!, batch.getChild(score)!];
     return Array.from({ length: batch.numRows }, (_, r) => ({ feature: features.get(r) as number, score: scores.get(r) as number }));

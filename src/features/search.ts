@@ -9,8 +9,9 @@ import { ArgumentError } from "../errors.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import type { SparseAutoencoder } from "../sae/autoencoder.ts";
 import { dot, takeRows } from "../tensor/matrix.ts";
-import type { Catalog, Match } from "./catalog.ts";
+import type { Catalog, Match, TokenMatches } from "./catalog.ts";
 import { type FoundFeature, findFeatures } from "./find.ts";
+import { sixDigits } from "./store/columns.ts";
 import { NUMERIC_COLUMNS, type NumericColumn } from "./store/schema.ts";
 
 /** What a feature does with a token: raises or lowers its logit by the straight path, or when it is clamped, or fires at it. */
@@ -56,10 +57,12 @@ export interface PromptRunner {
   readonly sae: SparseAutoencoder;
 }
 
-// Up to so many features are compared one by one rather than sifted out of a ranking of all.
-const FEW = 4096;
+// Where no more features remain than this times the square root of all, it is faster to compare them one by one than to sift them out of a ranking of all.
+const FEW = 4;
+// Features that are compared exactly, for each that is asked for, of a ranking by the index's codes.
+const COMPARED = 4;
 // Words that more features have than this count as those features that have them best, where another criterion ranks.
-const MOST_WITH_WORDS = 10_000;
+const MOST_WITH_WORDS = 2500;
 // Further down than this, reading columns serves better.
 const DEEPEST = 100_000;
 
@@ -73,13 +76,14 @@ export async function searchFeatures(catalog: Catalog, query: SearchQuery, runne
   const needed = offset + limit + 1;
 
   const prompted = query.prompt && new Map((await promptMatches(catalog, query.prompt, runner)).map((found) => [found.feature, found]));
-  const withTokens = await Promise.all((query.tokens ?? []).map(async (wanted) => scores(await tokenMatches(catalog, wanted))));
-  let remaining = await within(catalog, query.where ?? {}, common([...(prompted ? [prompted] : []), ...withTokens]));
+  const withTokens = await Promise.all((query.tokens ?? []).map((wanted) => tokenMatches(catalog, wanted)));
+  const named = [...(prompted ? [[...prompted.keys()]] : []), ...withTokens.map(({ features }) => features)];
+  let remaining = await within(catalog, query.where ?? {}, common(catalog, named));
   const withWords =
     text === undefined
       ? undefined
       : new Map((await wordMatches(catalog, text, order === "text" ? needed : MOST_WITH_WORDS, remaining)).map((m) => [m.feature, m]));
-  if (withWords) remaining = common([withWords]);
+  if (withWords) remaining = common(catalog, [[...withWords.keys()]]);
   const direction = typeof like === "number" ? await catalog.direction(like) : like;
   const column = typeof order === "object" ? await catalog.column(order.column) : undefined;
 
@@ -94,10 +98,10 @@ export async function searchFeatures(catalog: Catalog, query: SearchQuery, runne
       ranked = [...cosines.keys()].filter((feature) => feature !== like);
       break;
     case "prompt":
-      ranked = inOrderOf(prompted!, remaining!);
+      ranked = inOrderOf([...prompted!.keys()], catalog, remaining!);
       break;
     case "tokens":
-      ranked = inOrderOf(withTokens[0]!, remaining!);
+      ranked = inOrderOf(withTokens[0]!.features, catalog, remaining!);
       break;
     case "feature":
       ranked = remaining ?? all(catalog);
@@ -115,7 +119,7 @@ export async function searchFeatures(catalog: Catalog, query: SearchQuery, runne
       feature,
       ...(withWords && { text: { in: withWords.get(feature)!.in, score: withWords.get(feature)!.score } }),
       ...(prompted && { prompt: prompted.get(feature)! }),
-      ...(withTokens.length > 0 && { tokens: withTokens.map((effects) => effects.get(feature)!) }),
+      ...(withTokens.length > 0 && { tokens: withTokens.map(({ features, effects }) => sixDigits(effects[features.indexOf(feature)]!)) }),
       ...(cosines && { cosine: cosines.get(feature)! }),
       ...(column && { value: column[feature]! }),
     })),
@@ -185,7 +189,7 @@ async function promptMatches(
   return findFeatures(runner.model, runner.sae, on, { off, known, limit: catalog.dSae });
 }
 
-function tokenMatches(catalog: Catalog, { token, relation }: { token: number; relation: TokenRelation }): Promise<Match[]> {
+function tokenMatches(catalog: Catalog, { token, relation }: { token: number; relation: TokenRelation }): Promise<TokenMatches> {
   switch (relation) {
     case "causes":
       return catalog.causing(token, "raised");
@@ -198,15 +202,21 @@ function tokenMatches(catalog: Catalog, { token, relation }: { token: number; re
 
 /** The best `count` of `among` (of all, if not given) that have the words. */
 async function wordMatches(catalog: Catalog, text: string, count: number, among: Uint32Array | undefined) {
-  if (among !== undefined && among.length <= FEW) return among.length === 0 ? [] : catalog.withWords(text, among.length, among);
+  if (among !== undefined && areFew(among, catalog)) return among.length === 0 ? [] : catalog.withWords(text, among.length, among);
   return sifted(catalog.dSae, count, among, (most) => catalog.withWords(text, most));
 }
 
 /** The `count` of `among` (of all, if not given) that are most like `direction`. */
 async function likeMatches(catalog: Catalog, direction: Float32Array, count: number, among: Uint32Array | undefined): Promise<Match[]> {
-  if (among === undefined || among.length > FEW) return sifted(catalog.dSae, count, among, (most) => catalog.nearest(direction, most));
-  const found = scores(await cosinesWith(catalog, direction, [...among]));
-  return first(among, count, (feature) => -found.get(feature)!).map((feature) => ({ feature, score: found.get(feature)! }));
+  if (among === undefined) return catalog.nearest(direction, Math.min(count, catalog.dSae));
+  const candidates = areFew(among, catalog)
+    ? among
+    : Uint32Array.from(
+        await sifted(catalog.dSae, COMPARED * count, among, (most) => catalog.nearest(direction, most, { exact: false })),
+        ({ feature }) => feature,
+      );
+  const found = scores(await cosinesWith(catalog, direction, [...candidates]));
+  return first(candidates, count, (feature) => -found.get(feature)!).map((feature) => ({ feature, score: found.get(feature)! }));
 }
 
 async function cosinesWith(catalog: Catalog, direction: Float32Array, features: readonly number[]): Promise<Match[]> {
@@ -222,9 +232,8 @@ async function sifted<M extends Match>(
   ranking: (most: number) => Promise<M[]>,
 ): Promise<M[]> {
   if (among === undefined) return ranking(Math.min(count, features));
-  const passes = new Uint8Array(features);
-  for (const feature of among) passes[feature] = 1;
-  for (let most = Math.ceil((2 * count * features) / among.length); ; most *= 4) {
+  const passes = marked(features, among);
+  for (let most = Math.ceil((1.5 * count * features) / among.length); ; most *= 4) {
     const found = await ranking(Math.min(most, features));
     const kept = found.filter(({ feature }) => passes[feature]);
     if (kept.length >= count || found.length < most) return kept.slice(0, count);
@@ -246,21 +255,31 @@ async function within(
   return remaining;
 }
 
+type Features = ArrayLike<number> & Iterable<number>;
+
 /** The features that all of some searches found, in order; undefined if there was no search. */
-function common(found: readonly ReadonlyMap<number, unknown>[]): Uint32Array | undefined {
-  const [some, ...others] = found;
-  return (
-    some &&
-    Uint32Array.from(some.keys())
-      .filter((feature) => others.every((other) => other.has(feature)))
-      .sort()
-  );
+function common(catalog: Catalog, found: readonly Features[]): Uint32Array | undefined {
+  if (found.length === 0) return undefined;
+  const times = new Uint8Array(catalog.dSae);
+  for (const features of found) for (let i = 0; i < features.length; i++) times[features[i]!]!++;
+  return all(catalog).filter((feature) => times[feature] === found.length);
 }
 
 /** Those of `among`, in the order in which a search found them. */
-function inOrderOf(found: ReadonlyMap<number, unknown>, among: Uint32Array): number[] {
-  const remaining = new Set(among);
-  return [...found.keys()].filter((feature) => remaining.has(feature));
+function inOrderOf(found: Features, catalog: Catalog, among: Uint32Array): Uint32Array {
+  const remains = marked(catalog.dSae, among);
+  return Uint32Array.from(found).filter((feature) => remains[feature]);
+}
+
+/** 1 for each of `features`, [dSae]. */
+function marked(dSae: number, features: Uint32Array): Uint8Array {
+  const marks = new Uint8Array(dSae);
+  for (let i = 0; i < features.length; i++) marks[features[i]!] = 1;
+  return marks;
+}
+
+function areFew(features: Uint32Array, { dSae }: Catalog): boolean {
+  return features.length <= FEW * Math.sqrt(dSae);
 }
 
 function all({ dSae }: Catalog): Uint32Array {

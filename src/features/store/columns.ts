@@ -1,19 +1,20 @@
 /**
- * @file Arrow columns from values and back. Values are gathered in typed arrays and become Arrow's buffers as they are: Arrow's own builders take microseconds a number,
- * and a catalogue has hundreds of millions.
+ * @file Arrow columns from values and back. Values are gathered in typed arrays and become Arrow's buffers as they are, and are read from these: Arrow's own builders and
+ * vectors take microseconds a number, and a catalogue has hundreds of millions.
  */
 import { createRequire } from "node:module";
-import type { Data, DataType, RecordBatch, Schema, Struct, Table, Vector } from "apache-arrow";
+import type { Data, DataType, RecordBatch, Schema, Struct, Table } from "apache-arrow";
 
 // LanceDB loads Arrow as CommonJS. Tables of the other copy, which `import` would load, are taken apart and put together again, and lose their nested columns on the way.
 const arrow: typeof import("apache-arrow") = createRequire(import.meta.url)("apache-arrow");
 
-/** A kind of column: how its values are gathered, and read back from what Arrow gives. */
+/** A kind of column: how its values are gathered, and read back from Arrow's buffers. */
 export interface Column<T> {
   readonly type: DataType;
   readonly nullable: boolean;
   gather(): Gatherer<T>;
-  read(value: unknown): T;
+  /** What reads the value of a row. */
+  reader(data: Data): (row: number) => T;
 }
 
 /** Values of one column on their way into Arrow. */
@@ -68,11 +69,7 @@ class Growing<A extends Numbers> {
   }
 }
 
-function numbers<A extends Numbers>(
-  type: DataType,
-  create: new (length: number) => A,
-  read = (value: unknown) => value as number,
-): Column<number> {
+function numbers<A extends Numbers>(type: DataType, create: new (length: number) => A, shown = (value: number) => value): Column<number> {
   return {
     type,
     nullable: false,
@@ -86,19 +83,26 @@ function numbers<A extends Numbers>(
         finish: () => makeData({ type, length: values.length, data: values.finish() }),
       };
     },
-    read,
+    reader:
+      ({ values }) =>
+      (row) =>
+        shown(values[row]),
   };
 }
 
+// Those that double precision has exactly.
+const POWERS_OF_TEN = Array.from({ length: 23 }, (_, digits) => 10 ** digits);
+
 export const float64 = numbers(new arrow.Float64(), Float64Array);
 /** What is read back has six significant digits, which is what single precision keeps of any decimal number: 0.1 comes back as 0.1. */
-export const float32 = numbers(new arrow.Float32(), Float32Array, (value) => Number((value as number).toPrecision(6)));
+export const float32 = numbers(new arrow.Float32(), Float32Array, sixDigits);
 export const uint32 = numbers(new arrow.Uint32(), Uint32Array);
 export const uint16 = numbers(new arrow.Uint16(), Uint16Array);
 export const int16 = numbers(new arrow.Int16(), Int16Array);
 export const int8 = numbers(new arrow.Int8(), Int8Array);
 
 const encoder = new TextEncoder();
+const decoder = new TextDecoder();
 
 export const utf8: Column<string> = {
   type: new arrow.Utf8(),
@@ -120,7 +124,10 @@ export const utf8: Column<string> = {
       finish: () => makeData({ type: utf8.type, length: offsets.length - 1, valueOffsets: offsets.finish(), data: bytes.finish() }),
     };
   },
-  read: (value) => value as string,
+  reader:
+    ({ valueOffsets, values }) =>
+    (row) =>
+      decoder.decode(values.subarray(valueOffsets[row], valueOffsets[row + 1])),
 };
 
 /** Any number of values. */
@@ -144,7 +151,13 @@ export function list<T>(item: Column<T>): Column<readonly T[]> {
         finish: () => makeData({ type, length: offsets.length - 1, valueOffsets: offsets.finish(), child: values.finish() }),
       };
     },
-    read: (value) => Array.from(value as Vector, item.read),
+    reader({ valueOffsets, children: [items] }) {
+      const read = item.reader(items!);
+      return (row) => {
+        const start = valueOffsets[row]!;
+        return Array.from({ length: valueOffsets[row + 1]! - start }, (_, i) => read(start + i));
+      };
+    },
   };
 }
 
@@ -170,7 +183,10 @@ export function vector(size: number): Column<Float32Array> {
         },
       };
     },
-    read: (value) => Float32Array.from(value as Vector),
+    reader:
+      ({ children: [items] }) =>
+      (row) =>
+        items!.values.slice(row * size, (row + 1) * size),
   };
 }
 
@@ -195,8 +211,10 @@ export function struct<C extends Columns>(columns: C): Column<Row<C>> {
         finish: () => makeData({ type, length, children: gatherers.map(([, gatherer]) => gatherer.finish()) }),
       };
     },
-    read: (value) =>
-      Object.fromEntries(entries.map(([name, column]) => [name, column.read((value as Record<string, unknown>)[name])])) as Row<C>,
+    reader(data) {
+      const readers = entries.map(([name, column]) => [name, column.reader(childOf(data, name))] as const);
+      return (row) => Object.fromEntries(readers.map(([name, read]) => [name, read(row)])) as Row<C>;
+    },
   };
 }
 
@@ -225,7 +243,10 @@ export function optional<T>(column: Column<T>, filler: T): Column<T | undefined>
         },
       };
     },
-    read: (value) => (value === null || value === undefined ? undefined : column.read(value)),
+    reader(data) {
+      const read = column.reader(data);
+      return (row) => (data.getValid(row) ? read(row) : undefined);
+    },
   };
 }
 
@@ -264,12 +285,21 @@ export class RowGatherer<C extends Columns> {
   }
 }
 
-/** The rows of a batch, of the `columns` that it has. */
-export function* readRows<C extends Columns>(batch: RecordBatch, columns: C): Generator<Row<C>> {
-  const vectors = batch.schema.fields.flatMap(({ name }) => {
-    const column = columns[name] as Column<unknown> | undefined;
-    return column === undefined ? [] : [[name, column, batch.getChild(name)!] as const];
-  });
-  for (let i = 0; i < batch.numRows; i++)
-    yield Object.fromEntries(vectors.map(([name, column, values]) => [name, column.read(values.get(i))])) as Row<C>;
+/** The rows of a batch that has these columns. */
+export function readRows<C extends Columns>(batch: RecordBatch, columns: C): Row<C>[] {
+  const read = struct(columns).reader(batch.data);
+  return Array.from({ length: batch.numRows }, (_, row) => read(row));
+}
+
+/** A column of a batch, or a part of a struct. */
+export function childOf({ type, children }: Data, name: string): Data {
+  return children[(type.children as { name: string }[]).findIndex((child) => child.name === name)]!;
+}
+
+/** `x` to six significant digits. */
+export function sixDigits(x: number): number {
+  if (x === 0) return 0;
+  const scale = POWERS_OF_TEN[5 - Math.floor(Math.log10(Math.abs(x)))];
+  // Both are exact in double precision, so their quotient is the number that the digits stand for.
+  return scale === undefined ? Number(x.toPrecision(6)) : Math.round(x * scale) / scale;
 }

@@ -1,6 +1,6 @@
 /** @file From tokens to features: for each token the features that raise it, lower it, or fire at it, strongest first. Read like a book's index, so that no search goes through all features. */
 import type { Data, RecordBatch } from "apache-arrow";
-import { RowGatherer } from "./columns.ts";
+import { childOf, RowGatherer } from "./columns.ts";
 import { POSTING_COLUMNS, POSTINGS, type Posting } from "./schema.ts";
 import type { Store } from "./store.ts";
 
@@ -38,8 +38,8 @@ async function collect(store: Store, posting: Posting): Promise<Entries> {
       rows: batch.numRows,
       features: batch.getChild("feature")!.data[0]!.values as Uint32Array,
       starts: lists.valueOffsets as Int32Array,
-      tokens: child(entries, "token").values as Uint32Array,
-      effects: posting === "tokens" ? firingShares(batch, lists) : (child(entries, "effect").values as Float32Array),
+      tokens: childOf(entries, "token").values as Uint32Array,
+      effects: posting === "tokens" ? firingShares(batch, lists) : (childOf(entries, "effect").values as Float32Array),
     };
     for (let e = part.starts[0]!; e < part.starts[batch.numRows]!; e++) tokens = Math.max(tokens, part.tokens[e]! + 1);
     parts.push(part);
@@ -66,8 +66,8 @@ async function collect(store: Store, posting: Posting): Promise<Entries> {
 /** Of each entry of `tokens`, the share of the feature's firings that were at the token. */
 function firingShares(batch: RecordBatch, lists: Data): Float32Array {
   const starts = lists.valueOffsets as Int32Array;
-  const counts = child(lists.children[0]!, "count").values as Uint32Array;
-  const histogram = child(batch.getChild("histogram")!.data[0]! as Data, "counts");
+  const counts = childOf(lists.children[0]!, "count").values as Uint32Array;
+  const histogram = childOf(batch.getChild("histogram")!.data[0]! as Data, "counts");
   const bins = histogram.children[0]!.values as Uint32Array;
   const shares = new Float32Array(counts.length);
   for (let row = 0; row < batch.numRows; row++) {
@@ -76,11 +76,6 @@ function firingShares(batch: RecordBatch, lists: Data): Float32Array {
     for (let e = starts[row]!; e < starts[row + 1]!; e++) shares[e] = fired > 0 ? Math.min(1, counts[e]! / fired) : 0;
   }
   return shares;
-}
-
-function child(struct: Data, name: string): Data {
-  const index = (struct.type.children as { name: string }[]).findIndex((field) => field.name === name);
-  return struct.children[index]!;
 }
 
 function ordered({ starts, features, effects }: Entries, token: number): { features: number[]; effects: number[] } {

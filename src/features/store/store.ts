@@ -70,15 +70,14 @@ export class Store {
     });
   }
 
-  /** The rows at some positions, in any order. @throws FormatError */
+  /** The rows at some positions, in any order; those of a range, such as a feature's examples, are read as one. @throws FormatError */
   async rows<C extends Columns>(name: string, columns: C, positions: readonly number[]): Promise<Row<C>[]> {
     if (positions.length === 0) return [];
     return this.read(name, async (table) => {
-      const found = await table
-        .takeOffsets([...positions])
-        .select(Object.keys(columns))
-        .toArrow();
-      return found.batches.flatMap((batch) => [...readRows(batch, columns)]);
+      const range = positions.every((position, i) => position === positions[0]! + i);
+      const query = range ? table.query().offset(positions[0]!).limit(positions.length) : table.takeOffsets([...positions]);
+      const found = await query.select(Object.keys(columns)).toArrow();
+      return found.batches.flatMap((batch) => readRows(batch, columns));
     });
   }
 
@@ -86,7 +85,7 @@ export class Store {
   async matching<C extends Columns>(name: string, columns: C, condition: string): Promise<Row<C>[]> {
     return this.read(name, async (table) => {
       const found = await table.query().where(condition).select(Object.keys(columns)).toArrow();
-      return found.batches.flatMap((batch) => [...readRows(batch, columns)]);
+      return found.batches.flatMap((batch) => readRows(batch, columns));
     });
   }
 
