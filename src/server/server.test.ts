@@ -5,7 +5,7 @@ import OpenAI, { APIError } from "openai";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { CancelledError, NonFiniteError } from "../errors.ts";
 import { LanguageModel } from "../model/language-model.ts";
-import type { ServedModel } from "./chat.ts";
+import type { ServedModel } from "./openai/chat.ts";
 import { type RunningServer, type ServerOptions, startServer } from "./server.ts";
 
 /** Repeats the last message, a word a token; waits at each for `pace`. */

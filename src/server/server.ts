@@ -1,16 +1,15 @@
-/** @file Serves a language model over HTTP, in the words of the OpenAI API: `POST /v1/chat/completions`, `GET /v1/models`. */
+/** @file Serves routes over HTTP: who may ask, how much, and what is answered when something is wrong are the same for all of them. */
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
-import { Hono } from "hono";
-import { ArgumentError, CancelledError } from "../errors.ts";
+import { Hono, type MiddlewareHandler } from "hono";
+import { ArgumentError } from "../errors.ts";
 import { access, isLoopback } from "./access.ts";
-import { answerStream, answerWhole, jobOf, type ServedModel } from "./chat.ts";
-import { chatRequest } from "./chat-request.ts";
+import type { ServedModel } from "./openai/chat.ts";
+import { type OpenAiOptions, openAiRoutes } from "./openai/routes.ts";
 import { Problem, problemOf } from "./problem.ts";
-import { Queue } from "./queue.ts";
 
-export interface ServerOptions {
+export interface ListenOptions {
   /** Address to listen on. */
   readonly host?: string;
   /** 0 takes a free one. */
@@ -19,50 +18,35 @@ export interface ServerOptions {
   readonly token?: string | undefined;
   /** Further names that the server may be called by. */
   readonly allowedHosts?: readonly string[];
-  /** How many requests may wait while one is answered; the next gets status 429. */
-  readonly waiting?: number;
   /** Called with errors that are the server's own fault. */
   readonly onError?: (error: unknown) => void;
 }
 
 export interface RunningServer {
-  /** Where clients find it, such as `http://127.0.0.1:8000/v1`. */
+  /** Where clients find it, such as `http://127.0.0.1:8000`. */
   readonly url: string;
   /** Stops answers that are under way, and listening. */
   close(): Promise<void>;
 }
 
+/** What routes get of the server that they are part of. */
+export interface Scope {
+  /** Fires when the server closes: answers that are under way are to end. */
+  readonly closing: AbortSignal;
+  /** Takes errors that come after an answer has begun. */
+  readonly report: (error: unknown) => void;
+}
+
 const MAX_BODY = 1 << 20; // a megabyte of JSON is many times the longest context
 const CLOSING_MS = 2000; // for the last events to be sent
 
-/** Starts a server. @throws ArgumentError when it may or can not listen there */
-export async function startServer(model: ServedModel, options: ServerOptions = {}): Promise<RunningServer> {
-  const { host = "127.0.0.1", port = 8000, token, allowedHosts = [] } = options;
+/** Starts a server of routes, the first that fits a request answers it. @throws ArgumentError when it may or can not listen there */
+export async function serve(parts: readonly ((scope: Scope) => Hono)[], options: ListenOptions = {}): Promise<RunningServer> {
+  const { host = "127.0.0.1", port = 8000, token, allowedHosts = [], onError } = options;
   if (token === "") throw new ArgumentError("an empty token protects nothing; leave it out or give one");
   if (token === undefined && !isLoopback(host))
     throw new ArgumentError(`${host} can be reached from other machines: give a token that clients must send, or listen on 127.0.0.1`);
   const closing = new AbortController();
-  const { fetch } = application(model, { ...options, allowedHosts: [...allowedHosts, host] }, closing.signal);
-  // Without the global Request and Response of other code being replaced.
-  const server = createAdaptorServer({ fetch, overrideGlobalObjects: false }) as Server;
-  await listen(server, host, port);
-  const { address, port: bound, family } = server.address() as AddressInfo;
-  return {
-    url: `http://${family === "IPv6" ? `[${address}]` : address}:${bound}/v1`,
-    async close() {
-      closing.abort();
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      const late = setTimeout(() => server.closeAllConnections(), CLOSING_MS);
-      await closed.finally(() => clearTimeout(late));
-    },
-  };
-}
-
-function application(model: ServedModel, { token, allowedHosts = [], waiting = 16, onError }: ServerOptions, closing: AbortSignal): Hono {
-  const queue = new Queue(waiting);
-  const started = Math.floor(Date.now() / 1000);
-  const card = { id: model.id, object: "model", created: started, owned_by: "monoscope" };
-  let requests = 0;
   const report = (error: unknown) => {
     if (problemOf(error).status === 500) onError?.(error);
   };
@@ -73,53 +57,51 @@ function application(model: ServedModel, { token, allowedHosts = [], waiting = 1
     return problemOf(error).response();
   });
   app.notFound((c) => new Problem(404, `there is nothing at ${c.req.method} ${c.req.path}`, { code: "unknown_url" }).response());
-  app.use(access({ token, hosts: allowedHosts }));
-  app.get("/v1/models", (c) => c.json({ object: "list", data: [card] }));
-  app.get("/v1/models/:id", (c) => {
-    if (c.req.param("id") === model.id) return c.json(card);
-    throw new Problem(404, `there is no model ${JSON.stringify(c.req.param("id"))} here`, { param: "model", code: "model_not_found" });
-  });
-  app.post("/v1/chat/completions", async (c) => {
-    const signal = AbortSignal.any([c.req.raw.signal, closing]); // the client went away, or the server does
-    const request = chatRequest(parse(await readBody(c.req.raw)));
-    // A seed of its own for each request, so that asking again gives another answer; the n-th request since the start always has the same.
-    const job = jobOf(model, request, requests++);
-    const leave = await queue.enter(signal);
-    if (job.stream)
-      return answerStream(model, job, signal, (error) => {
-        leave();
-        if (error !== undefined && !(error instanceof CancelledError)) report(error);
-      });
-    try {
-      return await answerWhole(model, job, signal);
-    } finally {
-      leave();
-    }
-  });
-  return app;
+  app.use(access({ token, hosts: [...allowedHosts, host] }));
+  app.use(limitBody);
+  for (const part of parts) app.route("/", part({ closing: closing.signal, report }));
+
+  // Without the global Request and Response of other code being replaced.
+  const server = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as Server;
+  await listen(server, host, port);
+  const { address, port: bound, family } = server.address() as AddressInfo;
+  return {
+    url: `http://${family === "IPv6" ? `[${address}]` : address}:${bound}`,
+    async close() {
+      closing.abort();
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      const late = setTimeout(() => server.closeAllConnections(), CLOSING_MS);
+      await closed.finally(() => clearTimeout(late));
+    },
+  };
+}
+
+export interface ServerOptions extends ListenOptions, OpenAiOptions {}
+
+/** Starts a server of a language model, in the words of the OpenAI API. Its `url` ends in `/v1`. @throws ArgumentError when it may or can not listen there */
+export async function startServer(model: ServedModel, options: ServerOptions = {}): Promise<RunningServer> {
+  const server = await serve([(scope) => openAiRoutes(model, scope, options)], options);
+  return { ...server, url: `${server.url}/v1` };
 }
 
 /** @throws Problem (413) as soon as it is clear that the body is too long */
-async function readBody(request: Request): Promise<string> {
+const limitBody: MiddlewareHandler = async (c, next) => {
   const tooLong = () => new Problem(413, `the body is longer than ${MAX_BODY} bytes, the most that is read`, { code: "request_too_large" });
-  if (Number(request.headers.get("content-length")) > MAX_BODY) throw tooLong();
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of request.body ?? []) {
-    bytes += chunk.length;
-    if (bytes > MAX_BODY) throw tooLong();
-    chunks.push(chunk);
+  const { headers } = c.req.raw;
+  if (Number(headers.get("content-length")) > MAX_BODY) throw tooLong();
+  if (headers.has("transfer-encoding")) {
+    // Of a body that does not say how long it is, no more is read than may be.
+    const chunks: Uint8Array[] = [];
+    let bytes = 0;
+    for await (const chunk of c.req.raw.body ?? []) {
+      bytes += chunk.length;
+      if (bytes > MAX_BODY) throw tooLong();
+      chunks.push(chunk);
+    }
+    c.req.raw = new Request(c.req.raw, { body: Buffer.concat(chunks) });
   }
-  return Buffer.concat(chunks).toString("utf8");
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new Problem(400, `the body is not JSON (${(error as Error).message})`, { code: "invalid_json" });
-  }
-}
+  return next();
+};
 
 async function listen(server: Server, host: string, port: number): Promise<void> {
   const reasons: Readonly<Record<string, string>> = {

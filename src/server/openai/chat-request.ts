@@ -1,6 +1,6 @@
 /** @file The body of `POST /v1/chat/completions`, checked field by field: what would change the answer and is not done is refused, never ignored. */
-import type { Message } from "../model/tokenizer.ts";
-import { Problem } from "./problem.ts";
+import type { Message } from "../../model/tokenizer.ts";
+import { Problem } from "../problem.ts";
 
 export interface ChatRequest {
   readonly model: string;

@@ -1,10 +1,10 @@
 /** @file `POST /v1/chat/completions`: an answer as a whole, or as server-sent events while it grows. */
 import { randomBytes } from "node:crypto";
-import type { Ending, Piece, StreamOptions } from "../model/generation.ts";
-import type { LanguageModel } from "../model/language-model.ts";
-import type { Tokenizer } from "../model/tokenizer.ts";
+import type { Ending, Piece, StreamOptions } from "../../model/generation.ts";
+import type { LanguageModel } from "../../model/language-model.ts";
+import type { Tokenizer } from "../../model/tokenizer.ts";
+import { Problem, problemOf } from "../problem.ts";
 import type { ChatRequest } from "./chat-request.ts";
-import { Problem, problemOf } from "./problem.ts";
 
 /** What the server needs of a language model. */
 export interface ServedModel extends Pick<LanguageModel, "id"> {
