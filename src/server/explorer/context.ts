@@ -19,6 +19,8 @@ export interface ShownAutoencoder {
   readonly k?: number;
   readonly catalog?: Catalog;
   readonly evaluation?: Evaluation;
+  /** What catalogues call it by. */
+  readonly fingerprint: string;
 }
 
 export interface ExplorerOptions {
@@ -28,7 +30,6 @@ export interface ExplorerOptions {
   readonly runs?: readonly string[];
   /** Folder of the user's saved characters. */
   readonly characters: string;
-  readonly threads?: number;
 }
 
 /** An autoencoder with a catalogue. */
@@ -123,6 +124,7 @@ export async function openAutoencoders(
       id: ids[i]!,
       folder,
       sae,
+      fingerprint: sae.fingerprint(),
       ...(sae.architecture === "topk" && typeof k === "number" && { k }),
       ...(catalog && { catalog }),
       ...(evaluation && { evaluation }),

@@ -1,6 +1,7 @@
 /** @file A feature whole, and how strongly it is to be held to steer. */
 import { createRoute, z } from "@hono/zod-openapi";
 import { sinkThreshold } from "../../activations/sinks.ts";
+import type { Catalog } from "../../features/catalog.ts";
 import type { Feature, TokenCount, TokenEffect } from "../../features/feature.ts";
 import { DEFAULT_SHARE } from "../../interventions/clamp.ts";
 import type { Cataloged, ExplorerContext } from "./context.ts";
@@ -99,22 +100,31 @@ async function whole(context: ExplorerContext, { id, catalog, rows }: Cataloged,
   };
 }
 
-/** The nearest features of the other autoencoders by direction, with what a study of the family found of them. */
+/** What a study of the family found of the feature; of autoencoders that none was made with, their nearest features by direction. */
 async function relationsOf(context: ExplorerContext, own: string, i: number): Promise<Whole["relations"]> {
   const { catalog } = context.cataloged(own);
-  const direction = await catalog.direction(i);
+  const [direction, studied] = await Promise.all([catalog.direction(i), catalog.relations(i)]);
   const found = await Promise.all(
-    context.autoencoders.map(async ({ id, catalog: other }) => {
-      if (id === own || other === undefined || other.dIn !== catalog.dIn) return [];
-      const near = (await other.nearest(direction, RELATIVES)).filter(({ score }) => score >= RELATED);
-      const described = await context.rows(id)!.descriptions(near.map(({ feature }) => feature));
-      return near.map(({ feature, score }) => {
-        const text = described.get(feature)?.text;
-        return { autoencoder: id, feature, cosine: score, ...(text !== undefined && { description: text }) };
+    context.autoencoders.map(async ({ id, fingerprint, catalog: other }) => {
+      if (id === own) return [];
+      const known = studied
+        .filter(({ sae }) => sae === fingerprint)
+        .slice(0, RELATIVES)
+        .map(({ other, cosine, coactivation }) => ({ feature: other, cosine, ...(!Number.isNaN(coactivation) && { coactivation }) }));
+      const near = known.length > 0 || other?.dIn !== catalog.dIn ? known : await nearestIn(other, direction);
+      const described = await context.rows(id)?.descriptions(near.map(({ feature }) => feature));
+      return near.map((relative) => {
+        const text = described?.get(relative.feature)?.text;
+        return { autoencoder: id, ...relative, ...(text !== undefined && { description: text }) };
       });
     }),
   );
   return found.flat();
+}
+
+async function nearestIn(catalog: Catalog, direction: Float32Array): Promise<{ feature: number; cosine: number }[]> {
+  const near = await catalog.nearest(direction, RELATIVES);
+  return near.filter(({ score }) => score >= RELATED).map(({ feature, score }) => ({ feature, cosine: score }));
 }
 
 function readableDescription({ text, by, scores: { specificity, ...scores } }: NonNullable<Feature["description"]>) {

@@ -98,6 +98,14 @@ export class CatalogRows {
     return labels;
   }
 
+  /** The features that have a description. @throws FormatError */
+  async described(): Promise<Set<number>> {
+    const found = new Set<number>();
+    if (this.#catalog.parts.includes("description"))
+      await this.#scan("description", { feature: describedFeature }, ({ feature }) => void found.add(feature));
+    return found;
+  }
+
   /** On which kind of text, or which language, most of each feature's firing falls. Read once. @throws FormatError */
   majority(column: "kinds" | "languages"): Promise<Majority> {
     let majority = this.#majorities.get(column);

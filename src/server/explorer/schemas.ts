@@ -9,6 +9,8 @@ const MOST_TEXT = 20_000;
 const MOST_TEXTS = 32;
 const MOST_CLAMPS = 32;
 const MOST_PER_PAGE = 1000;
+/** As deep as a catalogue is searched. */
+const MOST_HITS = 100_000;
 const COLUMN_NAMES = Object.keys(NUMERIC_COLUMNS) as [NumericColumn, ...NumericColumn[]];
 
 const count = z.int().nonnegative();
@@ -179,7 +181,7 @@ export const searchRequest = z
         z.strictObject({ column: z.enum(COLUMN_NAMES), ascending: z.boolean().default(false) }),
       ])
       .optional(),
-    offset: count.max(100_000).default(0),
+    offset: count.max(MOST_HITS - MOST_PER_PAGE).default(0),
     limit: z.int().min(1).max(MOST_PER_PAGE).default(50),
   })
   .openapi("SearchRequest");
