@@ -7,6 +7,7 @@ import { openStore } from "../activations/store.ts";
 import { ArgumentError } from "../errors.ts";
 import { buildCatalog } from "../features/build.ts";
 import { collectFeatures } from "../features/collect.ts";
+import { relateCatalogs } from "../features/relations.ts";
 import { SparseAutoencoder } from "../sae/autoencoder.ts";
 import {
   type CorpusOptions,
@@ -65,7 +66,7 @@ export function catalogCommand(): Command {
       onProgress: ({ tokens, block, blocks }) => line.update(block / blocks, `${count(tokens)} tokens`),
     }).finally(() => line.clear());
 
-    const catalogs: { catalog: string; features: number; active: number }[] = [];
+    const family: Parameters<typeof relateCatalogs>[0][number][] = [];
     for (const [i, sae] of saes.entries()) {
       const folder = join(paths[i]!, "catalog");
       const line = new ProgressLine(`catalogue of ${paths[i]}`);
@@ -74,9 +75,18 @@ export function catalogCommand(): Command {
         signal: interrupted,
         onProgress: ({ step, share }) => line.update(share, step),
       }).finally(() => line.clear());
-      await rm(states[i]!, { force: true });
+      family.push({ sae, catalog, collected: collected[i]! });
+    }
+    if (family.length > 1) {
+      const line = new ProgressLine("relating features");
+      line.update(0, "across the autoencoders");
+      await relateCatalogs(family, { threads, signal: interrupted }).finally(() => line.clear());
+    }
+    for (const state of states) await rm(state, { force: true });
+    const catalogs: { catalog: string; features: number; active: number }[] = [];
+    for (const { sae, catalog } of family) {
       const active = (await catalog.column("density")).filter((density) => density > 0).length;
-      catalogs.push({ catalog: folder, features: sae.dSae, active });
+      catalogs.push({ catalog: catalog.folder, features: sae.dSae, active });
       catalog.close();
     }
     if (options.json) console.log(JSON.stringify({ ...catalogs[0], catalogs, corpus: corpus.report }));

@@ -41,21 +41,22 @@ function split(...args: string[]) {
 }
 
 test("the tree of a feature, and what is new, as text", () => {
-  expect(split("small", "0", "--with", "large").stdout).toBe(
+  // In four dimensions chance comes nearer than any of these: the threshold is named.
+  expect(split("small", "0", "--with", "large", "--threshold", "0.5").stdout).toBe(
     `feature 0 of small (2 features)
 
 what became of it
 ├─ 0 in large  cosine 0.71
 └─ 1 in large  cosine 0.71
 
-new in large (4 features): 1 (25.0 %), related to no feature of small. The most unlike: 3
+new in large (4 features): 1 (25.0 %): no direction of small is as near as 0.50. The most unlike: 3
 `,
   );
   expect(split("large", "3", "--with", "small").stdout).toContain("where it came from\n└─ no ancestor: it is new\n");
 });
 
 test("the same with --json", () => {
-  const { stdout } = split("large", "2", "--with", "small", "--json");
+  const { stdout } = split("large", "2", "--with", "small", "--threshold", "0.5", "--json");
   const cosine = expect.closeTo(Math.SQRT1_2, 6);
   expect(JSON.parse(stdout)).toEqual({
     family: [
@@ -64,9 +65,8 @@ test("the same with --json", () => {
     ],
     sae: 0,
     feature: 2,
-    threshold: 0.5,
     ancestors: { relatives: [{ sae: 1, feature: 1, cosine }], omitted: 0 },
-    new: [{ larger: 0, smaller: 1, features: [{ feature: 3 }] }],
+    new: [{ larger: 0, smaller: 1, threshold: 0.5, features: [{ feature: 3 }] }],
   });
 });
 

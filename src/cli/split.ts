@@ -1,11 +1,24 @@
 /** @file `monoscope split`: what became of a feature in larger autoencoders, and where it came from in smaller ones. */
+import { join } from "node:path";
 import { Command } from "commander";
 import { type ActivationSource, liveSource } from "../activations/source.ts";
 import { openStore } from "../activations/store.ts";
 import type { ContextSet } from "../corpus/contexts.ts";
 import { ArgumentError } from "../errors.ts";
+import { Catalog } from "../features/catalog.ts";
 import { commonTokens, firingsOf, type Sample, sampleFirings } from "../features/firings.ts";
-import { assertComparable, type Branch, type NewFeature, newFeatures, RELATED, type Relative, splitFeature } from "../features/split.ts";
+import { storedComparisons } from "../features/relations.ts";
+import {
+  assertComparable,
+  type Branch,
+  type Family,
+  type NewFeature,
+  newFeatures,
+  type Relative,
+  relateFamily,
+  splitFeature,
+} from "../features/split.ts";
+import { exists } from "../files.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import { SparseAutoencoder } from "../sae/autoencoder.ts";
 import {
@@ -20,13 +33,14 @@ import {
   withJson,
   withModel,
 } from "./options.ts";
+import { shortNames } from "./short-names.ts";
 import { count, ProgressLine, pc, percent } from "./terminal.ts";
 
 interface Options extends ModelOptions, CorpusOptions {
   with: string[];
   corpus?: string[];
   store?: string;
-  threshold: number;
+  threshold?: number;
   limit: number;
   json: boolean;
 }
@@ -47,57 +61,56 @@ export function splitCommand(): Command {
           .requiredOption("--with <sae...>", "folders of the other autoencoders")
           .option("--corpus <source...>", "text in which to see which features fire together, and at which words")
           .option("--store <folder>", "stored activations in which to see it, without or instead of running the model")
-          .option("--threshold <cosine>", "least cosine of the directions of related features", realNumber(0, 1), RELATED)
+          .option(
+            "--threshold <cosine>",
+            "least cosine of the directions of related features (default: above what chance gives)",
+            realNumber(0, 1),
+          )
           .option("--limit <n>", "relatives of a feature to show", wholeNumber(), 10),
       ),
     ),
   ).action(async (path: string, feature: number, options: Options) => {
     const paths = [path, ...options.with];
     const saes = await openFamily(paths, feature, options);
-    const { source, contexts, model } = await openActivations(saes[0]!, options);
+    const { source, contexts, model: reader } = await openActivations(saes[0]!, options);
     const { threshold, limit, threads } = options;
     const sample = source && (await sampled(saes, source, contexts));
-    const search = { threshold, threads, signal: interrupted };
-    const tree = await splitFeature(saes, 0, feature, { ...search, most: limit, ...(sample && { firings: sample.firings }) });
-    const bySize = [...saes.keys()].sort((a, b) => saes[a]!.dSae - saes[b]!.dSae || a - b);
-    const news: News[] = [];
-    for (const [n, larger] of bySize.entries()) {
-      if (n === 0) continue;
-      const smaller = bySize[n - 1]!;
-      const firings = sample?.firings[larger];
-      news.push({
-        larger,
-        smaller,
-        features: await newFeatures(saes[smaller]!, saes[larger]!, { ...search, ...(firings && { firings }) }),
-      });
-    }
-    const words = sample?.ids && model && ((sae: number, i: number) => wordsOf(sample, sae, i, model));
+    const catalogs = sample ? [] : await openCatalogs(paths, saes);
+    const cataloged = (sae: SparseAutoencoder) => {
+      const catalog = catalogs[saes.indexOf(sae)];
+      return catalog && { sae, catalog };
+    };
+    const family = await relateFamily(saes, {
+      ...{ threshold, threads, firings: sample?.firings, signal: interrupted },
+      async known(smaller, larger) {
+        const [a, b] = [cataloged(smaller), cataloged(larger)];
+        return a && b && storedComparisons(a, b);
+      },
+    });
+    const tree = splitFeature(family, 0, feature, { most: limit });
+    const news = family.steps.map((step) => newFeatures(family, step));
+    const model = reader ?? (catalogs.some((catalog) => catalog) ? await openModelFor(saes[0]!, options) : undefined);
+    const words = model && (await wordsShown(tree, feature, sample, catalogs, model));
     if (options.json) {
-      const family = paths.map((path, i) => ({ path, features: saes[i]!.dSae }));
+      const autoencoders = paths.map((path, i) => ({ path, features: saes[i]!.dSae }));
       console.log(
         JSON.stringify({
-          family,
+          family: autoencoders,
           sae: 0,
           feature,
           words: words?.(0, feature),
-          threshold,
           tokens: sample?.tokens,
           ...withWords(tree, words),
-          new: news,
+          new: family.steps.map(({ larger, smaller, threshold }, n) => ({ larger, smaller, threshold, features: news[n] })),
         }),
       );
-    } else console.log(describe(paths, saes, feature, tree, news, sample, words));
+    } else console.log(describe(paths, family, feature, tree, news, words));
+    for (const catalog of catalogs) catalog?.close();
     await model?.close();
   });
 }
 
-interface News {
-  readonly larger: number;
-  readonly smaller: number;
-  readonly features: readonly NewFeature[];
-}
-
-type Trees = Awaited<ReturnType<typeof splitFeature>>;
+type Trees = ReturnType<typeof splitFeature>;
 
 /** The words at which a feature fires most often, where the text is known. */
 type Words = ((sae: number, feature: number) => string[]) | undefined;
@@ -140,9 +153,36 @@ async function sampled(saes: readonly SparseAutoencoder[], source: ActivationSou
   }).finally(() => line.clear());
 }
 
-/** The texts of the tokens at which a feature fires most often. */
-function wordsOf({ firings, ids }: Sample, sae: number, feature: number, { tokenizer }: LanguageModel): string[] {
-  return commonTokens(firingsOf(firings[sae]!, feature), ids!, TOKENS_SHOWN).map((id) => tokenizer.tokenText(id));
+/** The catalogue of each autoencoder that has one. */
+async function openCatalogs(paths: readonly string[], saes: readonly SparseAutoencoder[]): Promise<(Catalog | undefined)[]> {
+  return Promise.all(
+    paths.map(async (path, i) => {
+      const folder = join(path, "catalog");
+      return (await exists(join(folder, "catalog.json"))) ? Catalog.open(folder, saes[i]) : undefined;
+    }),
+  );
+}
+
+/** The words of every feature of the trees: from the text, if there is one, else from the catalogues. */
+async function wordsShown(
+  trees: Trees,
+  feature: number,
+  sample: Sample | undefined,
+  catalogs: readonly (Catalog | undefined)[],
+  { tokenizer }: LanguageModel,
+): Promise<Words> {
+  const texts = (ids: readonly number[]) => ids.slice(0, TOKENS_SHOWN).map((id) => tokenizer.tokenText(id));
+  if (sample) {
+    const { ids, firings } = sample;
+    return ids && ((sae, i) => texts(commonTokens(firingsOf(firings[sae]!, i), ids, TOKENS_SHOWN)));
+  }
+  const known = new Map<string, string[]>();
+  const inTree = ({ relatives }: Branch): Pick<Relative, "sae" | "feature">[] =>
+    relatives.flatMap((relative) => [relative, ...(relative.branch ? inTree(relative.branch) : [])]);
+  const shown = [{ sae: 0, feature }, ...Object.values(trees).flatMap(inTree)];
+  for (const { sae, feature } of shown)
+    known.set(`${sae} ${feature}`, texts((await catalogs[sae]?.feature(feature))?.tokens.map(({ token }) => token) ?? []));
+  return (sae, i) => known.get(`${sae} ${i}`) ?? [];
 }
 
 /** The trees with the words of each feature, for `--json`. */
@@ -154,34 +194,39 @@ function withWords({ successors, ancestors }: Trees, words: Words) {
 
 function describe(
   paths: readonly string[],
-  saes: readonly SparseAutoencoder[],
+  { saes, steps }: Family,
   feature: number,
   { successors, ancestors }: Trees,
-  news: readonly News[],
-  sample: Sample | undefined,
+  news: readonly (readonly NewFeature[])[],
   words: Words,
 ): string {
   const quoted = (sae: number, i: number) => (words?.(sae, i) ?? []).map((text) => JSON.stringify(text)).join(" ");
-  const name = (sae: number) => `${paths[sae]} (${count(saes[sae]!.dSae)} features)`;
-  const lines = [`${pc.bold(`feature ${feature}`)} of ${name(0)}  ${quoted(0, feature)}`.trimEnd()];
-  if (sample) {
-    const fired = firingsOf(sample.firings[0]!, feature).length;
+  const names = shortNames(paths);
+  const size = (sae: number) => `${names[sae]} (${count(saes[sae]!.dSae)} features)`;
+  const lines = [`${pc.bold(`feature ${feature}`)} of ${size(0)}  ${quoted(0, feature)}`.trimEnd()];
+  const fires = steps.flatMap(({ smaller, larger, density }) =>
+    smaller === 0 ? density?.smaller[feature] : larger === 0 ? density?.larger[feature] : [],
+  );
+  if (fires[0] !== undefined)
     lines.push(
-      pc.dim(`fires at ${percent(fired / sample.tokens)} of ${count(sample.tokens)} tokens`),
+      pc.dim(`fires at ${percent(fires[0])} of tokens`),
       pc.dim("within: how much of what the larger autoencoder's feature fires at, the smaller one's fires at too; share: the reverse"),
     );
-  }
   for (const [title, branch, none] of [
     ["what became of it", successors, "no successor"],
     ["where it came from", ancestors, "no ancestor: it is new"],
   ] as const) {
-    if (branch) lines.push("", pc.bold(title), ...drawBranch(branch, "", none, paths, quoted));
+    if (branch) lines.push("", pc.bold(title), ...drawBranch(branch, "", none, names, quoted));
   }
-  for (const { larger, smaller, features } of news) {
+  for (const [n, { larger, smaller, threshold, density }] of steps.entries()) {
+    const features = news[n]!;
     const shown = features.slice(0, NEW_SHOWN).map(({ feature }) => feature);
-    const share = percent(features.length / saes[larger]!.dSae);
+    const rule = `no direction of ${names[smaller]} is as near as ${threshold.toFixed(2)}${density ? ", and no feature fires where they fire" : ""}`;
     const unlike = shown.length > 0 ? `. The most unlike: ${shown.join(" ")}` : "";
-    lines.push("", `new in ${name(larger)}: ${count(features.length)} (${share}), related to no feature of ${paths[smaller]}${unlike}`);
+    lines.push(
+      "",
+      `new in ${size(larger)}: ${count(features.length)} (${percent(features.length / saes[larger]!.dSae)}): ${rule}${unlike}`,
+    );
   }
   return lines.join("\n");
 }
@@ -191,7 +236,7 @@ function drawBranch(
   { relatives, omitted, closest }: Branch,
   indent: string,
   none: string,
-  paths: readonly string[],
+  names: readonly string[],
   quoted: (sae: number, feature: number) => string,
 ): string[] {
   if (relatives.length === 0) {
@@ -200,15 +245,15 @@ function drawBranch(
   }
   const lines = relatives.flatMap((relative, i) => {
     const last = i === relatives.length - 1 && omitted === 0;
-    const line = `${indent}${last ? "└─" : "├─"} ${describeRelative(relative, paths)}  ${quoted(relative.sae, relative.feature)}`.trimEnd();
-    const below = relative.branch ? drawBranch(relative.branch, `${indent}${last ? "   " : "│  "}`, none, paths, quoted) : [];
+    const line = `${indent}${last ? "└─" : "├─"} ${describeRelative(relative, names)}  ${quoted(relative.sae, relative.feature)}`.trimEnd();
+    const below = relative.branch ? drawBranch(relative.branch, `${indent}${last ? "   " : "│  "}`, none, names, quoted) : [];
     return [line, ...below];
   });
   return omitted > 0 ? [...lines, pc.dim(`${indent}└─ and ${count(omitted)} more (--limit)`)] : lines;
 }
 
-function describeRelative({ sae, feature, cosine, overlap, nearer }: Relative, paths: readonly string[]): string {
+function describeRelative({ sae, feature, cosine, overlap, nearer }: Relative, names: readonly string[]): string {
   const together = overlap && `within ${percent(overlap.ofLarger)}  share ${percent(overlap.ofSmaller)}`;
   const other = nearer && `nearer to ${nearer.feature}: ${nearer.cosine.toFixed(2)}`;
-  return [`${pc.bold(String(feature))} in ${paths[sae]}`, `cosine ${cosine.toFixed(2)}`, together, other].filter(Boolean).join("  ");
+  return [`${pc.bold(String(feature))} in ${names[sae]}`, `cosine ${cosine.toFixed(2)}`, together, other].filter(Boolean).join("  ");
 }

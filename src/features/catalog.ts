@@ -105,6 +105,9 @@ export class Catalog {
           `the table ${name} of ${folder} has ${found} bytes, expected ${bytes}; it is damaged or incomplete. Make the catalogue again with \`monoscope catalog\`.`,
         );
     }
+    for (const name of header.parts)
+      if ((await tableBytes(folder, name)) === 0)
+        throw new FormatError(`the table ${name} of ${folder} is missing. Make the catalogue again with \`monoscope catalog\`.`);
     return new Catalog(folder, header, await Store.open(folder));
   }
 
@@ -412,7 +415,7 @@ async function readHeader(folder: string): Promise<Header> {
   try {
     header = JSON.parse(text) as Header;
   } catch (error) {
-    throw new FormatError(`${path} is not JSON (${(error as Error).message})`);
+    throw new FormatError(`${path} is not JSON (${(error as Error).message}). Make the catalogue again with \`monoscope catalog\`.`);
   }
   const format = String(header?.format);
   const schema = format === "monoscope-catalog-1" ? 1 : format === FORMAT ? header.schema : undefined;

@@ -7,6 +7,7 @@ import type { ContextSet } from "../corpus/contexts.ts";
 import { ArgumentError, CancelledError, ShapeError } from "../errors.ts";
 import { exists } from "../files.ts";
 import type { SparseAutoencoder } from "../sae/autoencoder.ts";
+import type { TokenSampleState } from "./collect/coactivation.ts";
 import { Collector } from "./collect/collector.ts";
 import { describeRows, Origins } from "./collect/rows.ts";
 import type { FeatureStatistics } from "./feature.ts";
@@ -30,6 +31,8 @@ export interface Collected {
   readonly tokens: number;
   /** Share of tokens at which feature `i` is active. @throws ShapeError when there is no such feature */
   density(i: number): number;
+  /** A random sample of the tokens with the features that are active at each; those of the autoencoders of one pass can be compared (`sharedFirings`). */
+  readonly sample: TokenSampleState;
   /** What is known of feature `i`, put together when asked for. One that never fired has density 0 and no examples. @throws ShapeError when there is no such feature */
   feature(i: number): FeatureStatistics;
 }

@@ -118,3 +118,14 @@ export function commonTokens(tokens: Uint32Array, ids: Int32Array, most: number)
     .slice(0, most)
     .map(([id]) => id);
 }
+
+/** The same by token: the features that fire at token `t` are `features[starts[t]]` … `features[starts[t + 1] − 1]`, ascending. */
+export function byToken({ tokens, starts: byFeature, at }: Firings): { readonly starts: Uint32Array; readonly features: Uint32Array } {
+  const starts = new Uint32Array(tokens + 1);
+  for (const token of at) starts[token + 1]!++;
+  for (let t = 0; t < tokens; t++) starts[t + 1]! += starts[t]!;
+  const next = starts.slice(0, tokens);
+  const features = new Uint32Array(at.length);
+  for (let i = 0; i + 1 < byFeature.length; i++) for (let e = byFeature[i]!; e < byFeature[i + 1]!; e++) features[next[at[e]!]!++] = i;
+  return { starts, features };
+}

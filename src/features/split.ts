@@ -5,25 +5,11 @@
 import { ArgumentError, ShapeError } from "../errors.ts";
 import type { SparseAutoencoder } from "../sae/autoencoder.ts";
 import type { CreateEngineOptions } from "../sae/kernels/index.ts";
-import { dot } from "../tensor/matrix.ts";
 import type { Neighbour } from "./feature.ts";
-import { type Firings, firingsOf, together } from "./firings.ts";
-import { chosenRows, nearestFeatures, neighboursOf } from "./neighbours.ts";
+import type { Firings } from "./firings.ts";
+import { type Compared, type Comparison, chanceCosine, compareFeatures, type Link, type Overlap, relatedFeatures } from "./related.ts";
 
-/**
- * The least cosine of decoder rows by which features of two autoencoders are related. Where a feature becomes m unrelated ones of equal weight, its cosine with each is 1/√m: this allows
- * for four. Unrelated rows do not come near it: the largest of F random cosines in d dimensions is about √(2 ln F / d), 0.2 for 65,536 features in 576. (To call two features the same, Leask et
- * al. 2025, "Sparse autoencoders do not find canonical units of analysis", ask for 0.7.)
- */
-export const RELATED = 0.5;
-
-/** How often two related features fire together. */
-export interface Overlap {
-  /** Share of the firings of the smaller autoencoder's feature at which the other fires too. */
-  readonly ofSmaller: number;
-  /** Share of the firings of the larger autoencoder's feature at which the other fires too. */
-  readonly ofLarger: number;
-}
+export { RELATED } from "./related.ts";
 
 /** The features that hang under one in the tree. */
 export interface Branch {
@@ -49,144 +35,157 @@ export interface Relative {
   readonly branch?: Branch;
 }
 
-export interface SplitOptions extends CreateEngineOptions {
-  /** Least cosine, see `RELATED`. */
-  readonly threshold?: number;
-  /** Relatives of a feature to show. */
-  readonly most?: number;
+export interface RelateOptions extends CreateEngineOptions {
+  /** Least cosine of features that are nearest to one another; the cosine of chance (`chanceCosine`) if it is left out. */
+  readonly threshold?: number | undefined;
   /** Where the features of each autoencoder of the family fire, all over the same tokens (`sampleFirings`). */
-  readonly firings?: readonly Firings[];
+  readonly firings?: readonly Firings[] | undefined;
+  /** What is known of two autoencoders already; they are compared where it is nothing. */
+  readonly known?: (smaller: SparseAutoencoder, larger: SparseAutoencoder) => Promise<Compared | undefined>;
   readonly threads?: number;
   readonly signal?: AbortSignal | undefined;
 }
 
-// By firing together, a feature of the larger autoencoder is related to one of the smaller if that is so much likelier to fire where the first does than anywhere.
-const CONTAINED = 0.5;
-// Fewer firings say nothing about shares of them.
-const LEAST_FIRINGS = 20;
-// Nearest features of each that are looked at.
-const CANDIDATES = 64;
+/** An autoencoder of a family and the next in size, and which of their features are related. */
+export interface Step {
+  /** Indices in the family. */
+  readonly smaller: number;
+  readonly larger: number;
+  readonly threshold: number;
+  readonly density: Compared["density"];
+  readonly nearestSmaller: ReadonlyMap<number, Comparison>;
+  readonly nearestLarger: ReadonlyMap<number, Comparison>;
+  /** Feature of the smaller (larger) autoencoder → its relatives in the other, the most closely related first. */
+  readonly successors: ReadonlyMap<number, readonly Link[]>;
+  readonly ancestors: ReadonlyMap<number, readonly Link[]>;
+}
+
+export interface Family {
+  readonly saes: readonly SparseAutoencoder[];
+  /** From the smallest autoencoder to the largest. */
+  readonly steps: readonly Step[];
+}
 
 /**
- * The tree of a feature's successors through the larger autoencoders of its family, from the next size to the largest, and that of its ancestors through the smaller ones. Two features are related
- * if their cosine reaches the threshold or, where firings are known, if the larger autoencoder's fires mostly where the smaller one's does. In a tree every feature appears once, under the
- * one of the autoencoder before that it is most closely related to. Without a larger (smaller) autoencoder there is no such tree.
- * @param family autoencoders of one model and hook, in any order; of those of equal size, the later is taken for the larger
- * @param sae index in `family` of the autoencoder that `feature` is of
- * @throws ShapeError, ArgumentError for a family whose features cannot be compared or a feature that is not there; CancelledError
+ * Finds which features of a family's autoencoders are related (`relatedFeatures`), from each size to the next.
+ * @param saes autoencoders of one model and hook, in any order; of those of equal size, the later is taken for the larger
+ * @throws ShapeError, ArgumentError for a family whose features cannot be compared; CancelledError
  */
-export async function splitFeature(
-  family: readonly SparseAutoencoder[],
+export async function relateFamily(
+  saes: readonly SparseAutoencoder[],
+  { threshold, firings, known, ...options }: RelateOptions = {},
+): Promise<Family> {
+  for (const other of saes) assertComparable(saes[0]!, other);
+  if (firings && firings.length !== saes.length)
+    throw new ArgumentError(`expected the firings of ${saes.length} autoencoders, found those of ${firings.length}`);
+  const bySize = [...saes.keys()].sort((a, b) => saes[a]!.dSae - saes[b]!.dSae || a - b);
+  const steps: Step[] = [];
+  for (const [n, larger] of bySize.slice(1).entries()) {
+    const smaller = bySize[n]!;
+    const pair = [saes[smaller]!, saes[larger]!] as const;
+    const both = firings && ([firings[smaller]!, firings[larger]!] as const);
+    const compared = (await known?.(...pair)) ?? (await compareFeatures(...pair, { ...options, ...(both && { firings: both }) }));
+    const least = threshold ?? (await chanceCosine(...pair, options));
+    const { links, ...nearest } = relatedFeatures(compared, least);
+    steps.push({
+      smaller,
+      larger,
+      threshold: least,
+      density: compared.density,
+      ...nearest,
+      successors: grouped(links, "smaller"),
+      ancestors: grouped(links, "larger"),
+    });
+  }
+  return { saes, steps };
+}
+
+/**
+ * The tree of a feature's successors through the larger autoencoders of its family, from the next size to the largest, and that of its ancestors through the smaller ones. In a
+ * tree every feature appears once, under the one of the autoencoder before that it is most closely related to. Without a larger (smaller) autoencoder there is no such tree.
+ * @param sae index in the family of the autoencoder that `feature` is of @param most relatives of a feature to show
+ * @throws ArgumentError, ShapeError when there is no such autoencoder or feature
+ */
+export function splitFeature(
+  { saes, steps }: Family,
   sae: number,
   feature: number,
-  { threshold = RELATED, most = 10, firings, threads = 2, signal, ...kernels }: SplitOptions = {},
-): Promise<{ successors?: Branch; ancestors?: Branch }> {
-  const own = family[sae];
-  if (own === undefined) throw new ArgumentError(`no autoencoder ${sae} in a family of ${family.length}`);
-  own.direction(feature); // throws if there is none
-  for (const other of family) assertComparable(own, other);
-  if (firings && firings.length !== family.length)
-    throw new ArgumentError(`expected the firings of ${family.length} autoencoders, found those of ${firings.length}`);
-  const bySize = family.map((_, i) => i).sort((a, b) => family[a]!.dSae - family[b]!.dSae || a - b);
-  const place = bySize.indexOf(sae);
-  const job: Job = { family, bySize, firings, threshold, most, search: { threads, signal, ...kernels } };
-  const [successors] = await branches(job, sae, [feature], bySize.slice(place + 1));
-  const [ancestors] = await branches(job, sae, [feature], bySize.slice(0, place).reverse());
+  { most = 10 }: { readonly most?: number } = {},
+): { successors?: Branch; ancestors?: Branch } {
+  if (saes[sae] === undefined) throw new ArgumentError(`no autoencoder ${sae} in a family of ${saes.length}`);
+  saes[sae].checkFeature(feature);
+  const own = steps.findIndex(({ smaller }) => smaller === sae);
+  const place = own < 0 ? steps.length : own;
+  const down = steps.slice(place).map(({ larger, successors, nearestLarger, nearestSmaller }): Level => {
+    return { to: larger, side: "larger", links: successors, nearest: nearestLarger, nearestBefore: nearestSmaller };
+  });
+  const up = steps.slice(0, place).map(({ smaller, ancestors, nearestLarger, nearestSmaller }): Level => {
+    return { to: smaller, side: "smaller", links: ancestors, nearest: nearestSmaller, nearestBefore: nearestLarger };
+  });
+  const [successors] = branches([feature], down, most);
+  const [ancestors] = branches([feature], up.reverse(), most);
   return { ...(successors && { successors }), ...(ancestors && { ancestors }) };
 }
 
-interface Job extends Required<Pick<SplitOptions, "threshold" | "most">> {
-  readonly family: readonly SparseAutoencoder[];
-  /** Indices of the family, smaller autoencoders first. */
-  readonly bySize: readonly number[];
-  readonly firings: readonly Firings[] | undefined;
-  readonly search: Pick<SplitOptions, "threads" | "signal" | "backend">;
+/** A step of a family, taken in one direction. */
+interface Level {
+  /** The autoencoder that it leads to, and which of the two it is. */
+  readonly to: number;
+  readonly side: "smaller" | "larger";
+  /** Relatives of the features before. */
+  readonly links: ReadonlyMap<number, readonly Link[]>;
+  /** The nearest of features before, and the nearest of those that the step leads to. */
+  readonly nearest: ReadonlyMap<number, Comparison>;
+  readonly nearestBefore: ReadonlyMap<number, Comparison>;
 }
 
-/** A feature of the next autoencoder that is related to the `under`-th of those before. */
-interface Link {
-  readonly under: number;
-  readonly feature: number;
-  readonly cosine: number;
-  readonly overlap: Overlap | undefined;
-  /** The better of what cosine and firings say, by which relatives are ranked. */
-  readonly strength: number;
-}
+const otherSide = { smaller: "larger", larger: "smaller" } as const;
 
-/** What hangs under each of `features` of the autoencoder `from`, along the autoencoders of `path`. */
-async function branches(
-  job: Job,
-  from: number,
-  features: readonly number[],
-  [to, ...path]: readonly number[],
-): Promise<(Branch | undefined)[]> {
-  if (to === undefined || features.length === 0) return features.map(() => undefined);
-  const { family, most, search } = job;
-  const [before, next] = [family[from]!, family[to]!];
-  const near = await nearestFeatures(chosenRows(before, features), next, { k: Math.min(CANDIDATES, next.dSae), ...search });
+/** What hangs under each of `features` along the levels. */
+function branches(features: readonly number[], [level, ...further]: readonly Level[], most: number): (Branch | undefined)[] {
+  if (level === undefined || features.length === 0) return features.map(() => undefined);
+  const { to, side, links, nearest, nearestBefore } = level;
+  const before = otherSide[side];
+  const candidates = features.map((feature) => links.get(feature) ?? []);
   const strongest = new Map<number, Link>();
-  for (const [under, feature] of features.entries()) {
-    for (const link of links(job, from, to, under, feature, neighboursOf(near, under))) {
-      if (link.strength > (strongest.get(link.feature)?.strength ?? 0)) strongest.set(link.feature, link);
-    }
+  for (const link of candidates.flat()) {
+    const known = strongest.get(link[side]);
+    if (known === undefined || link.strength > known.strength) strongest.set(link[side], link);
   }
-  const all = [...strongest.values()].sort((a, b) => b.strength - a.strength || a.feature - b.feature);
-  const groups = features.map((_, under) => all.filter((link) => link.under === under));
-  const shown = groups.flatMap((group) => group.slice(0, most));
-  const numbers = shown.map(({ feature }) => feature);
-  const nearestBefore = await nearestFeatures(chosenRows(next, numbers), before, { k: 1, ...search });
-  const below = await branches(job, to, numbers, path);
-  const relatives = shown.map(({ under, feature, cosine, overlap }, i): Relative => {
-    const [nearest] = neighboursOf(nearestBefore, i);
-    const nearer = nearest && nearest.feature !== features[under] && nearest.cosine > cosine ? nearest : undefined;
-    const branch = below[i];
-    return { sae: to, feature, cosine, ...(overlap && { overlap }), ...(nearer && { nearer }), ...(branch && { branch }) };
-  });
-  return groups.map((group, under) => {
-    const [closest] = group.length === 0 ? neighboursOf(near, under, 1) : [];
+  const groups = candidates.map((group) => group.filter((link) => strongest.get(link[side]) === link));
+  const shown = groups.map((group) => group.slice(0, most));
+  const numbers = shown.flat().map((link) => link[side]);
+  const below = branches(numbers, further, most);
+  let place = 0;
+  return shown.map((group, under): Branch => {
+    const closest = group.length === 0 ? nearest.get(features[under]!) : undefined;
     return {
-      relatives: relatives.filter((_, i) => shown[i]!.under === under),
-      omitted: Math.max(0, group.length - most),
-      ...(closest && { closest }),
+      relatives: group.map((link): Relative => {
+        const branch = below[place++];
+        const own = nearestBefore.get(link[side]);
+        const nearer = own && own[before] !== link[before] && own.cosine > link.cosine ? own : undefined;
+        return {
+          ...{ sae: to, feature: link[side], cosine: link.cosine },
+          ...(link.overlap && { overlap: link.overlap }),
+          ...(nearer && { nearer: { feature: nearer[before], cosine: nearer.cosine } }),
+          ...(branch && { branch }),
+        };
+      }),
+      omitted: groups[under]!.length - group.length,
+      ...(closest && { closest: { feature: closest[side], cosine: closest.cosine } }),
     };
   });
 }
 
-/** The features of the autoencoder `to` that are related to `feature` of the autoencoder `from`. */
-function links(job: Job, from: number, to: number, under: number, feature: number, near: readonly Neighbour[]): Link[] {
-  const { family, threshold } = job;
-  const cosines = new Map(near.map((neighbour) => [neighbour.feature, neighbour.cosine]));
-  const related = new Set(near.filter(({ cosine }) => cosine >= threshold).map((neighbour) => neighbour.feature));
-  const overlaps = job.firings && overlapsOf(job, job.firings, from, to, feature);
-  for (const other of overlaps?.contained ?? []) related.add(other);
-  return [...related].map((other) => {
-    const cosine = cosines.get(other) ?? cosineOf(family[from]!.direction(feature), family[to]!.direction(other));
-    const overlap = overlaps?.of(other);
-    const contained = overlaps?.contained.has(other) ? overlap!.ofLarger : 0;
-    return { under, feature: other, cosine, overlap, strength: Math.max(cosine, contained) };
-  });
-}
-
-/** How `feature` of the autoencoder `from` fires together with those of the autoencoder `to`, and with which of them one is contained in the other. */
-function overlapsOf({ bySize }: Job, firings: readonly Firings[], from: number, to: number, feature: number) {
-  const [own, others] = [firingsOf(firings[from]!, feature), firings[to]!];
-  const both = together(own, others);
-  const upwards = bySize.indexOf(to) < bySize.indexOf(from);
-  const sides = (other: number) => {
-    const counts = [own.length, firingsOf(others, other).length] as const;
-    return { smaller: counts[upwards ? 1 : 0], larger: counts[upwards ? 0 : 1] };
-  };
-  const contained = new Set<number>();
-  for (const [other, count] of both.entries()) {
-    if (count === 0) continue;
-    const { smaller, larger } = sides(other);
-    if (larger >= LEAST_FIRINGS && count / larger - smaller / others.tokens >= CONTAINED) contained.add(other);
+/** The links of each feature of one side, in their order. */
+function grouped(links: readonly Link[], side: Level["side"]): Map<number, Link[]> {
+  const groups = new Map<number, Link[]>();
+  for (const link of links) {
+    const group = groups.get(link[side]);
+    if (group) group.push(link);
+    else groups.set(link[side], [link]);
   }
-  const of = (other: number): Overlap => {
-    const { smaller, larger } = sides(other);
-    return { ofSmaller: both[other]! / (smaller || 1), ofLarger: both[other]! / (larger || 1) };
-  };
-  return { contained, of };
+  return groups;
 }
 
 /** A feature without an ancestor, and what comes nearest to one. */
@@ -196,23 +195,17 @@ export interface NewFeature {
 }
 
 /**
- * Features of the autoencoder `larger` that `smaller` has no ancestor of: their largest cosine with any of its features is below the threshold. The most unlike first.
- * @param firings of `larger`, if known: features that never fire are not counted, since their rows were hardly trained @throws ShapeError, ArgumentError, CancelledError
+ * Features of a step's larger autoencoder that are related to none of the smaller, the most unlike first. Where the text is known, those that never fire in it are not counted,
+ * since their rows were hardly trained.
  */
-export async function newFeatures(
-  smaller: SparseAutoencoder,
-  larger: SparseAutoencoder,
-  { threshold = RELATED, threads = 2, signal, firings, ...kernels }: Omit<SplitOptions, "firings" | "most"> & { firings?: Firings } = {},
-): Promise<NewFeature[]> {
-  assertComparable(smaller, larger);
-  const nearest = await nearestFeatures(larger, smaller, { k: 1, threads, signal, ...kernels });
+export function newFeatures({ saes }: Family, { larger, ancestors, nearestSmaller, density }: Step): NewFeature[] {
   const found: NewFeature[] = [];
-  for (let feature = 0; feature < larger.dSae; feature++) {
-    if (nearest.cosines[feature]! >= threshold || (firings && firingsOf(firings, feature).length === 0)) continue;
-    const [neighbour] = neighboursOf(nearest, feature);
-    found.push({ feature, ...(neighbour && { nearest: neighbour }) });
+  for (let feature = 0; feature < saes[larger]!.dSae; feature++) {
+    if (ancestors.has(feature) || density?.larger[feature] === 0) continue;
+    const nearest = nearestSmaller.get(feature);
+    found.push({ feature, ...(nearest && { nearest: { feature: nearest.smaller, cosine: nearest.cosine } }) });
   }
-  return found.sort((a, b) => nearest.cosines[a.feature]! - nearest.cosines[b.feature]! || a.feature - b.feature);
+  return found.sort((a, b) => (a.nearest?.cosine ?? 0) - (b.nearest?.cosine ?? 0) || a.feature - b.feature);
 }
 
 /** @throws ShapeError, ArgumentError unless both read the same residual of the same model, as far as they say. */
@@ -228,9 +221,4 @@ export function assertComparable(a: SparseAutoencoder, b: SparseAutoencoder): vo
         `features of ${String(of)} and of ${String(other)} cannot be compared: name autoencoders of one model and layer`,
       );
   }
-}
-
-function cosineOf(a: Float32Array, b: Float32Array): number {
-  const squares = dot(a, a) * dot(b, b);
-  return squares > 0 ? dot(a, b) / Math.sqrt(squares) : 0;
 }

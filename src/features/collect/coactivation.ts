@@ -1,6 +1,7 @@
 /** @file Which features fire together, from a random sample of tokens that is kept with all features active at each. */
 import type { SparseFeatures } from "../../tensor/sparse-features.ts";
 import type { Coactivation } from "../feature.ts";
+import type { Firings } from "../firings.ts";
 import { priorityOf } from "./bits.ts";
 
 const SHOWN = 10;
@@ -141,6 +142,32 @@ export class TokenSample {
     }
     return { starts, tokens };
   }
+}
+
+/**
+ * Where the features of two autoencoders fire, at the tokens that both would have sampled: with one salt tokens come in one random order, of which each sample has those below its limit. One that is in a
+ * single sample has no active features in the other.
+ */
+export function sharedFirings(a: TokenSampleState, aFeatures: number, b: TokenSampleState, bFeatures: number): [Firings, Firings] {
+  const limit = Math.min(a.limit, b.limit);
+  const numbers = new Map<number, number>(); // priority → token
+  for (const { priorities } of [a, b])
+    for (const priority of priorities) if (priority < limit && !numbers.has(priority)) numbers.set(priority, numbers.size);
+  const firings = ({ priorities, starts, features }: TokenSampleState, dSae: number): Firings => {
+    const order = [...priorities.keys()].filter((t) => priorities[t]! < limit);
+    order.sort((s, t) => numbers.get(priorities[s]!)! - numbers.get(priorities[t]!)!);
+    const ends = new Uint32Array(dSae + 1);
+    for (const t of order) for (let e = starts[t]!; e < starts[t + 1]!; e++) ends[features[e]! + 1]!++;
+    for (let i = 0; i < dSae; i++) ends[i + 1]! += ends[i]!;
+    const next = ends.slice(0, dSae);
+    const at = new Uint32Array(ends[dSae]!);
+    for (const t of order) {
+      const token = numbers.get(priorities[t]!)!;
+      for (let e = starts[t]!; e < starts[t + 1]!; e++) at[next[features[e]!]!++] = token;
+    }
+    return { tokens: numbers.size, starts: ends, at };
+  };
+  return [firings(a, aFeatures), firings(b, bFeatures)];
 }
 
 function enlarged(words: Uint32Array, length: number): Uint32Array {

@@ -93,6 +93,10 @@ export class Collector {
     return this.#tokens;
   }
 
+  get sample(): TokenSampleState {
+    return this.#together.state;
+  }
+
   /** Adds the next block of the source. */
   add(rows: Rows, features: SparseFeatures): void {
     this.#blocks++;
