@@ -189,7 +189,7 @@ describe("a build that was stopped", () => {
       import { autoencoder, writeFixture } from ${JSON.stringify(resolve(import.meta.dirname, "catalog.fixture.ts"))};
       await writeFixture(${JSON.stringify(at)}, autoencoder(${FEATURES})).catch((error) => { console.error(error.code, error.message); process.exitCode = 1; });`;
     const tsx = resolve(import.meta.dirname, "../../node_modules/tsx/dist/esm/index.mjs");
-    // Blocks of 512 bytes: room for the header of the build, not for its tables.
+    // Blocks of 512 bytes: room for the header of the build, but in the middle of making its tables none, and then none for what is in them.
     const run = (limit: string) =>
       spawnSync(
         "sh",
@@ -198,10 +198,12 @@ describe("a build that was stopped", () => {
           encoding: "utf8",
         },
       );
-    const failed = run("40");
-    expect(failed.stderr).toMatch(/^E_DISK cannot write \S+: the file would exceed the process's file-size limit/);
-    expect(failed.status).toBe(1);
-    await expect(Catalog.open(at, sae)).rejects.toThrow("holds no catalogue");
+    for (const blocks of ["4", "40"]) {
+      const failed = run(blocks);
+      expect(failed.stderr).toMatch(/^E_DISK cannot write \S+: the file would exceed the process's file-size limit/);
+      expect(failed.status).toBe(1);
+      await expect(Catalog.open(at, sae)).rejects.toThrow("holds no catalogue");
+    }
     expect(run("unlimited").stderr).toBe("");
     await opened(async (catalog) => expect(await catalog.feature(123)).toEqual(entry(123)), at);
   });
@@ -242,6 +244,10 @@ describe("what is no catalogue of this autoencoder is refused", () => {
     const missing = await copy("missing");
     await rm(join(missing, "examples.lance"), { recursive: true });
     await expect(Catalog.open(missing, sae)).rejects.toThrow(/the table examples of \S+ has 0 bytes, expected \d+/);
+    const part = await copy("part");
+    await opened((catalog) => catalog.update([{ feature: 1, map: [0, 1] }]), part);
+    await rm(join(part, "map.lance"), { recursive: true });
+    await expect(Catalog.open(part, sae)).rejects.toThrow(/the table map of \S+ is missing/);
     const cut = await copy("cut");
     const [data] = await readdir(join(cut, "features.lance", "data"));
     await truncate(join(cut, "features.lance", "data", data!), 1000);

@@ -1,15 +1,13 @@
 /** @file The Lance tables of a folder: opened when they are asked for, read and written, with LanceDB's errors in our words. */
-import { readdir, stat } from "node:fs/promises";
-import { availableParallelism, constants } from "node:os";
+import { readdir, rm, stat } from "node:fs/promises";
+import { availableParallelism, constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Connection, Table } from "@lancedb/lancedb";
 import type { RecordBatch } from "apache-arrow";
-import { FormatError, MonoscopeError } from "../../errors.ts";
+import { DiskError, FormatError, MonoscopeError } from "../../errors.ts";
 import { asDiskError } from "../../files.ts";
 import { type Columns, type Row, readRows, schemaOf } from "./columns.ts";
 
-// More than a catalogue has: LanceDB would list ten.
-const MOST_TABLES = 100;
 // What another process wrote is seen after this many seconds.
 const STALE_SECONDS = 5;
 
@@ -45,6 +43,7 @@ export class Store {
   async create(name: string, columns: Columns): Promise<void> {
     if (!(await this.#has(name)))
       await this.#writing(name, async () => {
+        await rm(tablePath(this.folder, name), { recursive: true, force: true });
         this.#tables.set(name, Promise.resolve(await this.#connection.createEmptyTable(name, schemaOf(columns))));
       });
   }
@@ -96,8 +95,11 @@ export class Store {
     });
   }
 
+  /** Whether there is a table. One that has no version yet was begun on a disk that was full, or by a process that was killed. */
   async #has(name: string): Promise<boolean> {
-    return this.#tables.has(name) || (await this.#connection.tableNames({ limit: MOST_TABLES })).includes(name);
+    if (this.#tables.has(name)) return true;
+    const versions = await readdir(join(tablePath(this.folder, name), "_versions")).catch(() => []);
+    return versions.some((file) => file.endsWith(".manifest"));
   }
 
   #open(name: string): Promise<Table> {
@@ -124,24 +126,35 @@ export class Store {
     try {
       return await change();
     } catch (error) {
+      const path = join(this.folder, name);
+      // A merge that is larger than memory is spread over temporary files, whose errors do not come through.
+      if (/\bspill\b/i.test(String(error)))
+        throw new DiskError(
+          `cannot write ${path}: there is no room for temporary files in ${tmpdir()}. Free some space or name another folder in TMPDIR; nothing half-written was left.`,
+          { cause: error },
+        );
       // LanceDB passes on the operating system's error as text.
       const number = Number(/os error (\d+)/.exec(String(error))?.[1]);
       const [code] = Object.entries(constants.errno).find(([, errno]) => errno === number) ?? [];
-      throw code === undefined ? error : asDiskError(Object.assign(new Error(reason(error)), { code }), join(this.folder, name));
+      throw code === undefined ? error : asDiskError(Object.assign(new Error(reason(error)), { code }), path);
     }
   }
 }
 
-/** The first line of an error, without the place in LanceDB's source that it names. */
+/** What an error says first, without its causes and the place in LanceDB's source that it names. */
 function reason(error: unknown): string {
-  const [line = ""] = (error instanceof Error ? error.message : String(error)).split("\n");
+  const [line = ""] = (error instanceof Error ? error.message : String(error)).split(/\n|\s*Caused by:/);
   const text = line.replace(/,? ?\S*\.rs:\d+(:\d+)?/g, "").trim();
   return text.length > 200 ? `${text.slice(0, 200)}…` : text;
 }
 
+function tablePath(folder: string, name: string): string {
+  return join(folder, `${name}.lance`);
+}
+
 /** Bytes of all files of a table. */
 export async function tableBytes(folder: string, name: string): Promise<number> {
-  const root = join(folder, `${name}.lance`);
+  const root = tablePath(folder, name);
   const entries = await readdir(root, { recursive: true, withFileTypes: true }).catch(() => []);
   let bytes = 0;
   for (const entry of entries) if (entry.isFile()) bytes += (await stat(join(entry.parentPath, entry.name))).size;
