@@ -1,9 +1,8 @@
 /** @file `monoscope encode`: the features that are active at each token of a text. */
 import { Command } from "commander";
-import { ordinaryRows, sinkThreshold } from "../activations/sinks.ts";
 import { ArgumentError } from "../errors.ts";
+import { encodeTexts, strongestAt } from "../features/encode-texts.ts";
 import { SparseAutoencoder } from "../sae/autoencoder.ts";
-import { takeRows } from "../tensor/matrix.ts";
 import { type ModelOptions, openModelFor, wholeNumber, withJson, withModel } from "./options.ts";
 
 export function encodeCommand(): Command {
@@ -19,19 +18,12 @@ export function encodeCommand(): Command {
     if (text === "") throw new ArgumentError("expected a text, found an empty one");
     const sae = await SparseAutoencoder.open(path, options);
     const model = await openModelFor(sae, options);
-    const ids = [model.tokenizer.endOfText, ...model.tokenizer.encode(text)];
-    const residual = await model.residual(ids);
-    const rows = ordinaryRows(residual, await sinkThreshold(model));
-    const { indptr, indices, values } = await sae.encode(takeRows(residual, rows));
-    const tokens = [...rows].map((position, t) => ({
-      token: model.tokenizer.tokenText(ids[position]!),
-      position,
-      features: Array.from({ length: indptr[t + 1]! - indptr[t]! }, (_, e) => ({
-        feature: indices[indptr[t]! + e]!,
-        activation: values[indptr[t]! + e]!,
-      }))
-        .sort((a, b) => b.activation - a.activation)
-        .slice(0, options.limit),
+    const ids = model.tokenizer.encode(text);
+    const { features, position } = await encodeTexts(model, sae, [ids]);
+    const tokens = Array.from(position, (p, row) => ({
+      token: model.tokenizer.tokenText(ids[p]!),
+      position: p,
+      features: strongestAt(features, row).slice(0, options.limit),
     }));
     if (options.json) console.log(JSON.stringify({ sae: path, tokens }));
     else

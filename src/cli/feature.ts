@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { Command } from "commander";
 import { Catalog } from "../features/catalog.ts";
 import type { Example, Feature } from "../features/feature.ts";
+import { tokenTexts } from "../features/token-texts.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import { SparseAutoencoder } from "../sae/autoencoder.ts";
 import { type ModelOptions, openModelFor, wholeNumber, withJson, withModel } from "./options.ts";
@@ -75,10 +76,4 @@ export function describeFeature(feature: Feature, tokenizer: Tokenizer, { contex
 /** An example on one line, each token on the ground of its activation. */
 export function exampleText({ tokens, activations }: Example, tokenizer: Tokenizer, largest: number): string {
   return highlighted(tokenTexts(tokens, tokenizer), activations, largest);
-}
-
-/** The text of each token: a character that takes several tokens stands at the last of them; what is left of one before the first is dropped. */
-export function tokenTexts(tokens: readonly number[], tokenizer: Tokenizer): string[] {
-  const texts = tokens.map(tokenizer.stream());
-  return texts.map((text, i) => (texts.slice(0, i).join("") === "" ? text.replace(/^\uFFFD+/, "") : text));
 }

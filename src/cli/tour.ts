@@ -10,19 +10,19 @@ import { buildCatalog } from "../features/build.ts";
 import type { Catalog } from "../features/catalog.ts";
 import { collectFeatures } from "../features/collect.ts";
 import { findFeatures } from "../features/find.ts";
+import { tokenTexts } from "../features/token-texts.ts";
 import { writeTextWhole } from "../files.ts";
 import { clamp } from "../interventions/clamp.ts";
 import { type SteeringTrial, steeringTrials } from "../interventions/steering.ts";
 import { DEFAULT_MODEL } from "../model/find.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import type { SparseAutoencoder } from "../sae/autoencoder.ts";
-import { type Evaluation, evaluate } from "../sae/evaluation.ts";
+import { type Evaluation, evaluate, saveEvaluation } from "../sae/evaluation.ts";
 import { recipe } from "../sae/recipe.ts";
 import { type TrainingProgress, train } from "../sae/training.ts";
 import { answer } from "./answer.ts";
 import { sideBySide } from "./columns.ts";
 import { evaluationTable } from "./evaluate.ts";
-import { tokenTexts } from "./feature.ts";
 import {
   describeCorpus,
   describeSinks,
@@ -292,6 +292,7 @@ class Tour {
       signal: interrupted,
       onProgress: (done, total) => line.update(done / total, `${done} of ${total} contexts`),
     }).finally(() => line.clear());
+    for (const [i, result] of results.entries()) await saveEvaluation(join(this.#out, memberName(saes[i]!.dSae)), result);
     return results.map((result, i) => [memberName(saes[i]!.dSae), result] as const);
   }
 

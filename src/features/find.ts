@@ -1,9 +1,8 @@
 /** @file Finds features that are active on given texts and not on others. Templeton et al. 2024, "Searching for specific features". */
-import { ordinaryRows, sinkThreshold } from "../activations/sinks.ts";
 import { ArgumentError } from "../errors.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import type { SparseAutoencoder } from "../sae/autoencoder.ts";
-import { takeRows } from "../tensor/matrix.ts";
+import { encodeTexts } from "./encode-texts.ts";
 
 /** A feature and why it was ranked where it is. */
 export interface FoundFeature {
@@ -65,8 +64,7 @@ interface Peaks {
 async function peaks(model: LanguageModel, sae: SparseAutoencoder, text: string): Promise<Peaks> {
   const tokens = model.tokenizer.encode(text);
   if (tokens.length === 0) throw new ArgumentError(`expected texts to compare, found ${JSON.stringify(text)}`);
-  const residual = await model.residual([model.tokenizer.endOfText, ...tokens]);
-  const { indices, values } = await sae.encode(takeRows(residual, ordinaryRows(residual, await sinkThreshold(model))));
+  const { indices, values } = (await encodeTexts(model, sae, [tokens])).features;
   const largest = new Map<number, number>();
   for (const [e, feature] of indices.entries()) largest.set(feature, Math.max(values[e]!, largest.get(feature) ?? 0));
   return { tokens: tokens.length, largest };

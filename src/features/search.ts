@@ -4,12 +4,12 @@
  * Words, prompts and tokens each name some features; numbers leave features out; likeness only orders. What remains is a set of features, ranked by one of the criteria.
  * Where all features remain, or many, the ranking comes from an index and is sifted; where few remain, they are compared one by one.
  */
-import { ordinaryRows, sinkThreshold } from "../activations/sinks.ts";
 import { ArgumentError } from "../errors.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import type { SparseAutoencoder } from "../sae/autoencoder.ts";
-import { dot, takeRows } from "../tensor/matrix.ts";
+import { dot } from "../tensor/matrix.ts";
 import type { Catalog, Match, TokenMatches } from "./catalog.ts";
+import { encodeTexts, strongestAt } from "./encode-texts.ts";
 import { type FoundFeature, findFeatures } from "./find.ts";
 import { sixDigits } from "./store/columns.ts";
 import { NUMERIC_COLUMNS, type NumericColumn } from "./store/schema.ts";
@@ -145,18 +145,15 @@ export async function featuresByToken(
   const tokens = model.tokenizer.encode(text);
   if (tokens.length === 0) throw new ArgumentError(`expected a text, found ${JSON.stringify(text)}`);
   const largest = await catalog.column("largest");
-  const residual = await model.residual([model.tokenizer.endOfText, ...tokens]);
-  const ordinary = ordinaryRows(residual, await sinkThreshold(model));
-  const { indptr, indices, values } = await sae.encode(takeRows(residual, ordinary));
+  const { features, position } = await encodeTexts(model, sae, [tokens]);
+  const shareOf = (feature: number, activation: number) => Math.min(1, activation / (largest[feature]! || activation));
   const active = new Map<number, ActiveAtToken["features"]>();
-  for (let r = 0; r < ordinary.length; r++) {
-    const entries = Array.from({ length: indptr[r + 1]! - indptr[r]! }, (_, i) => indptr[r]! + i);
-    const features = entries.map((e) => ({
-      feature: indices[e]!,
-      activation: values[e]!,
-      share: Math.min(1, values[e]! / (largest[indices[e]!]! || values[e]!)),
-    }));
-    active.set(ordinary[r]! - 1, features.sort((a, b) => b.activation - a.activation || a.feature - b.feature).slice(0, limit));
+  for (const [r, p] of position.entries()) {
+    const strongest = strongestAt(features, r).slice(0, limit);
+    active.set(
+      p,
+      strongest.map(({ feature, activation }) => ({ feature, activation, share: shareOf(feature, activation) })),
+    );
   }
   return tokens.map((token, i) => ({ token, text: model.tokenizer.tokenText(token), features: active.get(i) ?? [] }));
 }

@@ -31,13 +31,18 @@ export function readHistogram(bins: Uint32Array, highest: number): Histogram {
   };
 }
 
+/** Where bin `b` of a histogram that begins with half octave `first` begins; between whole bins, evenly over the logarithm. */
+export function binEdge(first: number, b: number): number {
+  return 2 ** ((first + b) / 2);
+}
+
 /** The activations at `QUANTILES`; within a bin they count as evenly spread over its logarithm. Zeros for an empty histogram. */
 export function quantiles({ first, counts }: Histogram, largest: number): number[] {
   const total = counts.reduce((sum, count) => sum + count, 0);
   return QUANTILES.map((share) => {
     let below = share * total;
     for (const [b, count] of counts.entries()) {
-      if (below <= count) return Math.min(largest, 2 ** ((first + b + below / count) / 2));
+      if (below <= count) return Math.min(largest, binEdge(first, b + below / count));
       below -= count;
     }
     return largest;

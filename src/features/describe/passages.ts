@@ -1,11 +1,7 @@
 /** @file Contexts as text: the examples of a feature, told apart into those that a description is made from and those that it is scored on. */
 import { permutation, seededRandom } from "../../random.ts";
 import type { Example, FeatureStatistics } from "../feature.ts";
-
-/** Takes a token of one text after the other to the characters that it completes: `Tokenizer.stream`. */
-export interface TokenStream {
-  stream(): (token: number) => string;
-}
+import { type TokenStream, tokenTexts } from "../token-texts.ts";
 
 /** An example as text. */
 export interface Passage {
@@ -47,10 +43,7 @@ export function silentPassages(examples: readonly Example[], tokenizer: TokenStr
 }
 
 function passage({ document, offset, tokens, activations, peak }: Example, interval: number, tokenizer: TokenStream): Passage {
-  const texts = tokens.map(tokenizer.stream());
-  // What is left of a character that began before the first token.
-  for (let i = 0, text = ""; i < texts.length && text === ""; text += texts[i++]!) texts[i] = texts[i]!.replace(/^\uFFFD+/, "");
-  return { document, offset, texts, activations, peak, interval };
+  return { document, offset, texts: tokenTexts(tokens, tokenizer), activations, peak, interval };
 }
 
 /**

@@ -42,7 +42,8 @@ test("gives the stretches in which the feature is silent, and all of them if ask
       const { data, cols } = residual;
       const cut = -sae.reader(0).bias;
       const active = new Set<number>();
-      for (const row of ordinaryRows(residual, threshold)) for (let c = 0; c < cols; c++) if (data[row * cols + c]! > cut) active.add(c);
+      for (const row of ordinaryRows(residual, threshold).filter((row) => row > 0))
+        for (let c = 0; c < cols; c++) if (data[row * cols + c]! > cut) active.add(c);
       return active;
     }),
   );

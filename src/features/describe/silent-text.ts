@@ -1,10 +1,9 @@
 /** @file Text in which a feature is silent: stretches of which it is known, by running the model, which features are active in them. */
-import { ordinaryRows, sinkThreshold } from "../../activations/sinks.ts";
 import { CancelledError } from "../../errors.ts";
 import type { LanguageModel } from "../../model/language-model.ts";
 import { mix, permutation, seededRandom } from "../../random.ts";
 import type { SparseAutoencoder } from "../../sae/autoencoder.ts";
-import { takeRows } from "../../tensor/matrix.ts";
+import { encodeTexts } from "../encode-texts.ts";
 import type { Example } from "../feature.ts";
 import type { SilentSampler } from "./describe.ts";
 
@@ -26,22 +25,18 @@ export async function silentText(
   stretches: readonly Pick<Example, "document" | "offset" | "tokens">[],
   { seed = 0, signal, onProgress }: SilentTextOptions = {},
 ): Promise<SilentSampler> {
-  const threshold = await sinkThreshold(model);
   const active: Set<number>[] = stretches.map(() => new Set());
   for (let first = 0; first < stretches.length; first += AT_ONCE) {
     if (signal?.aborted) throw new CancelledError("cancelled while text was looked through", { cause: signal.reason });
     const batch = stretches.slice(first, first + AT_ONCE);
-    // Each begins with the end-of-text token, as contexts do, so that no word of it becomes a sink.
-    const contexts = batch.map(({ tokens }) => [model.tokenizer.endOfText, ...tokens]);
-    const residual = await model.residual(contexts, { signal });
-    const rows = ordinaryRows(residual, threshold);
-    const { indptr, indices } = await sae.encode(takeRows(residual, rows));
-    const ends: number[] = [];
-    for (const { length } of contexts) ends.push((ends.at(-1) ?? 0) + length);
-    for (const [i, row] of rows.entries()) {
-      const stretch = active[first + ends.findIndex((end) => row < end)]!;
-      for (let e = indptr[i]!; e < indptr[i + 1]!; e++) stretch.add(indices[e]!);
-    }
+    const { features, text } = await encodeTexts(
+      model,
+      sae,
+      batch.map(({ tokens }) => tokens),
+      { signal },
+    );
+    for (const [r, t] of text.entries())
+      for (const feature of features.indices.subarray(features.indptr[r], features.indptr[r + 1])) active[first + t]!.add(feature);
     onProgress?.(Math.min(first + AT_ONCE, stretches.length), stretches.length);
   }
   return async (feature, count) => {

@@ -5,7 +5,9 @@
 import { readdir } from "node:fs/promises";
 import { ArgumentError, CancelledError } from "../../errors.ts";
 import type { Tokenizer } from "../../model/tokenizer.ts";
+import { binEdge } from "../collect/histogram.ts";
 import type { Example, Feature, Histogram, TokenEffect } from "../feature.ts";
+import { tokenTexts } from "../token-texts.ts";
 
 /** What the features are of. */
 export interface ExportSource {
@@ -91,7 +93,7 @@ export function dashboardFeature(feature: Feature, tokenizer: TokenTexts, source
     pos_str: texts(raised),
     pos_values: values(raised),
     frac_nonzero: feature.density,
-    freq_hist_data_bar_values: histogram.counts.map((_, b) => (edge(histogram, b) + edge(histogram, b + 1)) / 2),
+    freq_hist_data_bar_values: histogram.counts.map((_, b) => (binEdge(histogram.first, b) + binEdge(histogram.first, b + 1)) / 2),
     freq_hist_data_bar_heights: histogram.counts,
     logits_hist_data_bar_heights: [],
     logits_hist_data_bar_values: [],
@@ -120,22 +122,17 @@ function activationOf(
     bin_min: from,
     bin_max: to,
     bin_contains: contains,
-    tokens: tokens.map(tokenizer.stream()),
+    tokens: tokenTexts(tokens, tokenizer),
     values: activations,
     qualifying_token_index: peak,
   };
-}
-
-/** The lower edge of bin `b`: bins are half octaves. */
-function edge({ first }: Histogram, b: number): number {
-  return 2 ** ((first + b) / 2);
 }
 
 /** Share of the firing with an activation between two values, to the resolution of the histogram: a bin that reaches beyond counts in part. */
 export function shareBetween(histogram: Histogram, from: number, to: number): number {
   let [inside, total] = [0, 0];
   for (const [b, count] of histogram.counts.entries()) {
-    const [low, high] = [edge(histogram, b), edge(histogram, b + 1)];
+    const [low, high] = [binEdge(histogram.first, b), binEdge(histogram.first, b + 1)];
     inside += count * (Math.max(0, Math.min(high, to) - Math.max(low, from)) / (high - low));
     total += count;
   }

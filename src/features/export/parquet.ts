@@ -4,6 +4,7 @@ import type { SchemaElement } from "hyparquet";
 import { fileWriter, ParquetWriter } from "hyparquet-writer";
 import { writeFolderWhole } from "../../files.ts";
 import type { Example, Feature } from "../feature.ts";
+import { tokenTexts } from "../token-texts.ts";
 import { assertNewFolder, batches, type ExportReport, type ExportSource, type TokenTexts } from "./dashboard.ts";
 
 /** A column of whole numbers, numbers or text, or of lists of one of these; of a row that has none, null, or the empty list. */
@@ -174,7 +175,7 @@ function exampleColumns(tokenizer: TokenTexts): Column<ExampleRow>[] {
     ["document", "text", (e) => e.document],
     ["offset", "int", (e) => e.offset],
     ["peak", "int", (e) => e.peak],
-    ["tokens", "texts", (e) => e.tokens.map(tokenizer.stream())],
+    ["tokens", "texts", (e) => tokenTexts(e.tokens, tokenizer)],
     ["token_ids", "ints", (e) => e.tokens],
     ["activations", "floats", (e) => e.activations],
   ];
