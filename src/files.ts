@@ -13,6 +13,14 @@ export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
   return join(env.XDG_CACHE_HOME || join(homedir(), ".cache"), "monoscope");
 }
 
+/** The folder for what people save and no command can make again: `MONOSCOPE_DATA`, else the platform's user data folder. */
+export function dataFolder(env: NodeJS.ProcessEnv = process.env): string {
+  if (env.MONOSCOPE_DATA) return env.MONOSCOPE_DATA;
+  if (process.platform === "win32" && env.APPDATA) return join(env.APPDATA, "monoscope");
+  if (process.platform === "darwin") return join(homedir(), "Library", "Application Support", "monoscope");
+  return join(env.XDG_DATA_HOME || join(homedir(), ".local", "share"), "monoscope");
+}
+
 /** Whether something exists at `path`. */
 export async function exists(path: string): Promise<boolean> {
   return stat(path).then(

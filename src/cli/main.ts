@@ -27,6 +27,7 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   encode: async () => (await import("./encode.ts")).encodeCommand(),
   chat: async () => (await import("./chat.ts")).chatCommand(),
   generate: async () => (await import("./generate.ts")).generateCommand(),
+  explore: async () => (await import("./explore.ts")).exploreCommand(),
   serve: async () => (await import("./serve.ts")).serveCommand(),
 };
 

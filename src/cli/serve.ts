@@ -1,15 +1,12 @@
 /** @file `monoscope serve`: answers chat requests over HTTP, in the words of the OpenAI API. */
 import { once } from "node:events";
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { startServer } from "../server/server.ts";
+import { type ListeningOptions, printError, withListening } from "./listening.ts";
 import { interrupted, type ModelOptions, openModel, wholeNumber, withJson, withModel } from "./options.ts";
 import { pc } from "./terminal.ts";
 
-interface ServeOptions extends ModelOptions {
-  host: string;
-  port: number;
-  token?: string;
-  allowHost: string[];
+interface ServeOptions extends ModelOptions, ListeningOptions {
   queue: number;
   json: boolean;
 }
@@ -17,18 +14,12 @@ interface ServeOptions extends ModelOptions {
 export function serveCommand(): Command {
   return withJson(
     withModel(
-      new Command("serve")
-        .description("answer OpenAI-compatible chat requests over HTTP")
-        .option("--host <address>", "address to listen on; beyond this machine only with --token", "127.0.0.1")
-        .option("--port <n>", "port to listen on; 0 takes a free one", wholeNumber(0), 8000)
-        .addOption(new Option("--token <text>", "token that clients must send as their API key").env("MONOSCOPE_TOKEN"))
-        .option(
-          "--allow-host <name>",
-          "further name that the server may be called by (repeatable)",
-          (name, all: string[]) => [...all, name],
-          [],
-        )
-        .option("--queue <n>", "requests that may wait while one is answered", wholeNumber(0), 16),
+      withListening(
+        new Command("serve")
+          .description("answer OpenAI-compatible chat requests over HTTP")
+          .option("--queue <n>", "requests that may wait while one is answered", wholeNumber(0), 16),
+        8000,
+      ),
     ),
   ).action(async ({ host, port, token, allowHost, queue, json, ...options }: ServeOptions) => {
     const model = await openModel(options);
@@ -40,7 +31,7 @@ export function serveCommand(): Command {
       token,
       allowedHosts: allowHost,
       waiting: queue,
-      onError: (error) => process.stderr.write(`${error instanceof Error ? error.stack : error}\n`),
+      onError: printError,
     });
     console.log(
       json ? JSON.stringify({ url: server.url, model: model.id }) : `${pc.bold(model.id)} answers at ${server.url}; Ctrl-C stops it`,

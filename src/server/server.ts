@@ -2,7 +2,8 @@
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
-import { Hono, type MiddlewareHandler } from "hono";
+import { type Env, Hono, type MiddlewareHandler, type Schema } from "hono";
+import { secureHeaders } from "hono/secure-headers";
 import { ArgumentError } from "../errors.ts";
 import { access, isLoopback } from "./access.ts";
 import type { ServedModel } from "./openai/chat.ts";
@@ -40,8 +41,28 @@ export interface Scope {
 const MAX_BODY = 1 << 20; // a megabyte of JSON is many times the longest context
 const CLOSING_MS = 2000; // for the last events to be sent
 
+/**
+ * What browsers are told: nothing here is shown in, read by, or run in pages of others. The map's library compiles its drawing from text, hence 'unsafe-eval';
+ * scripts come from this server alone.
+ */
+const HEADERS: Parameters<typeof secureHeaders>[0] = {
+  contentSecurityPolicy: {
+    defaultSrc: ["'self'"],
+    scriptSrc: ["'self'", "'unsafe-eval'"],
+    styleSrc: ["'self'", "'unsafe-inline'"],
+    imgSrc: ["'self'", "data:", "blob:"],
+    workerSrc: ["'self'", "blob:"],
+    frameAncestors: ["'none'"],
+    baseUri: ["'none'"],
+    formAction: ["'self'"],
+    objectSrc: ["'none'"],
+  },
+  xFrameOptions: "DENY",
+  strictTransportSecurity: false, // it is served without TLS
+};
+
 /** Starts a server of routes, the first that fits a request answers it. @throws ArgumentError when it may or can not listen there */
-export async function serve(parts: readonly ((scope: Scope) => Hono)[], options: ListenOptions = {}): Promise<RunningServer> {
+export async function serve(parts: readonly ((scope: Scope) => Hono<Env, Schema>)[], options: ListenOptions = {}): Promise<RunningServer> {
   const { host = "127.0.0.1", port = 8000, token, allowedHosts = [], onError } = options;
   if (token === "") throw new ArgumentError("an empty token protects nothing; leave it out or give one");
   if (token === undefined && !isLoopback(host))
@@ -57,6 +78,7 @@ export async function serve(parts: readonly ((scope: Scope) => Hono)[], options:
     return problemOf(error).response();
   });
   app.notFound((c) => new Problem(404, `there is nothing at ${c.req.method} ${c.req.path}`, { code: "unknown_url" }).response());
+  app.use(secureHeaders(HEADERS));
   app.use(access({ token, hosts: [...allowedHosts, host] }));
   app.use(limitBody);
   for (const part of parts) app.route("/", part({ closing: closing.signal, report }));
@@ -89,16 +111,17 @@ const limitBody: MiddlewareHandler = async (c, next) => {
   const tooLong = () => new Problem(413, `the body is longer than ${MAX_BODY} bytes, the most that is read`, { code: "request_too_large" });
   const { headers } = c.req.raw;
   if (Number(headers.get("content-length")) > MAX_BODY) throw tooLong();
-  if (headers.has("transfer-encoding")) {
+  if (headers.has("transfer-encoding") && c.req.raw.body !== null) {
     // Of a body that does not say how long it is, no more is read than may be.
     const chunks: Uint8Array[] = [];
     let bytes = 0;
-    for await (const chunk of c.req.raw.body ?? []) {
+    for await (const chunk of c.req.raw.body) {
       bytes += chunk.length;
       if (bytes > MAX_BODY) throw tooLong();
       chunks.push(chunk);
     }
-    c.req.raw = new Request(c.req.raw, { body: Buffer.concat(chunks) });
+    const { url, method, signal } = c.req.raw;
+    c.req.raw = new Request(url, { method, headers, signal, body: Buffer.concat(chunks) });
   }
   return next();
 };

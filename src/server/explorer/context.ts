@@ -96,7 +96,18 @@ export class ExplorerContext {
     }
   }
 
+  /** Reads what many requests need of the catalogues, so that none has to wait for it. @throws FormatError */
+  async warmUp(): Promise<void> {
+    for (const { id, catalog } of this.autoencoders) {
+      if (catalog === undefined) continue;
+      await Promise.all([catalog.column("density"), catalog.column("largest")]);
+      for (const column of ["kinds", "languages"] as const) await this.#rows.get(id)!.majority(column);
+    }
+  }
+
+  /** Closes the catalogues. */
   close(): void {
+    for (const { catalog } of this.autoencoders) catalog?.close();
     for (const rows of this.#rows.values()) rows.close();
   }
 }
