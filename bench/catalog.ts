@@ -1,5 +1,5 @@
 /**
- * @file Times building, opening and searching a catalogue of made-up features: `npm run bench:catalog -- [--features 65536,1048576] [--json]`. The catalogue is written to
+ * @file Times building, opening and searching a catalogue of made-up features, and its map: `npm run bench:catalog -- [--features 65536,1048576] [--json]`. The catalogue is written to
  * a temporary folder and removed, unless `--keep` names one.
  */
 import { fork } from "node:child_process";
@@ -11,6 +11,8 @@ import { interrupted, sizes, wholeNumber } from "../src/cli/options.ts";
 import { count, ProgressLine, table } from "../src/cli/terminal.ts";
 import { ArgumentError, CancelledError } from "../src/errors.ts";
 import { Catalog } from "../src/features/catalog.ts";
+import { featureMap } from "../src/features/map.ts";
+import { nearestFeatures } from "../src/features/neighbours.ts";
 import { tableBytes } from "../src/features/store/store.ts";
 import type { SearchPlan, SearchTimes } from "./catalog-search.ts";
 import { runCommand } from "./command.ts";
@@ -24,6 +26,7 @@ interface Options {
   rounds: number;
   keep?: string;
   prompts: boolean;
+  map: boolean;
   json: boolean;
 }
 
@@ -31,11 +34,20 @@ interface Measured extends SearchTimes, SyntheticCatalog {
   /** Seconds; absent when a catalogue that was kept is searched again. */
   readonly building?: { readonly writing: number; readonly indexing: number };
   readonly gigabytes: number;
+  readonly map?: MapTimes;
+}
+
+/** Seconds for the neighbours of all features and for laying them out, and of the processor for both. */
+interface MapTimes {
+  readonly neighbours: number;
+  readonly layout: number;
+  readonly processor: number;
 }
 
 // A million features with twenty contexts each would be 10 GB.
 const MANY = 262_144;
 const [EXAMPLES, EXAMPLES_OF_MANY] = [20, 4];
+const MOST_MAPPED = 65_536;
 
 const command = new Command("bench:catalog")
   .option("--features <sizes>", "features of the catalogues", sizes, [65_536, 1_048_576])
@@ -48,14 +60,16 @@ const command = new Command("bench:catalog")
   .option("--rounds <n>", "searches of each kind", wholeNumber(), 20)
   .option("--keep <folder>", "where to keep the catalogues, and to find them again")
   .option("--no-prompts", "leave out the searches by prompt, which need the model and the memory of a whole autoencoder")
+  .option("--no-map", `leave out the map, which is laid out for up to ${count(MOST_MAPPED)} features`)
   .option("--json", "print one JSON object on standard output and nothing else", false)
-  .action(async ({ features, examples, keep, json, ...plan }: Options) => {
+  .action(async ({ features, examples, keep, map, json, ...plan }: Options) => {
     const folder = keep ?? (await mkdtemp(join(tmpdir(), "bench-catalog-")));
     const results: Measured[] = [];
     try {
       for (const size of features) {
         const synthetic = { features: size, dIn: plan.dIn, examples: examples ?? (size < MANY ? EXAMPLES : EXAMPLES_OF_MANY) };
-        const result = await measure(join(folder, `${size}-${synthetic.dIn}-${synthetic.examples}`), { ...plan, ...synthetic });
+        const measured = await measure(join(folder, `${size}-${synthetic.dIn}-${synthetic.examples}`), { ...plan, ...synthetic });
+        const result = map && size <= MOST_MAPPED ? { ...measured, map: await mapTimes(synthetic) } : measured;
         results.push(result);
         if (!json) console.log(`${describe(result)}\n`);
       }
@@ -94,6 +108,20 @@ function searches(plan: SearchPlan): Promise<SearchTimes> {
   });
 }
 
+async function mapTimes(synthetic: SyntheticCatalog): Promise<MapTimes> {
+  const sae = syntheticAutoencoder(synthetic);
+  const line = new ProgressLine("map");
+  const [began, used] = [performance.now(), process.cpuUsage()];
+  const nearest = await nearestFeatures(sae, sae, { signal: interrupted });
+  const found = performance.now();
+  await featureMap(sae, { nearest, signal: interrupted, onProgress: (done, total) => line.update(done / total, "") }).finally(() =>
+    line.clear(),
+  );
+  const { user, system } = process.cpuUsage(used);
+  const seconds = (ms: number) => Math.round(ms / 100) / 10;
+  return { neighbours: seconds(found - began), layout: seconds(performance.now() - found), processor: seconds((user + system) / 1000) };
+}
+
 function describe({
   features,
   dIn,
@@ -105,6 +133,7 @@ function describe({
   memoryMb,
   recall,
   searches,
+  map,
 }: Measured): string {
   const built = building ? `, written in ${building.writing.toFixed(0)} s, indexed in ${building.indexing.toFixed(0)} s` : "";
   return [
@@ -114,6 +143,7 @@ function describe({
       ["milliseconds", "median", "slowest", "first"],
       Object.entries(searches).map(([name, { median, worst, first }]) => [name, ...[median, worst, first].map((ms) => ms.toFixed(1))]),
     ),
+    ...(map ? [`map: neighbours ${map.neighbours} s, layout ${map.layout} s; ${map.processor} s of the processor`] : []),
   ].join("\n");
 }
 
