@@ -1,5 +1,5 @@
 /** @file Runs texts through a cut model token by token, and remembers what it has seen. */
-import { assertFinite, type Matrix, matrix, takeRows } from "../tensor/matrix.ts";
+import { assertFinite, type Matrix, takeRows } from "../tensor/matrix.ts";
 import type { ModelConfig } from "./families/family.ts";
 import type { Head } from "./head.ts";
 import type { Intervention } from "./intervention.ts";
@@ -15,68 +15,58 @@ export interface Pieces {
   readonly head: Head;
 }
 
-export interface Step {
-  /** The residual stream at the cut, before interventions, [Σ tokens, dIn]. */
-  readonly residual: Matrix;
-  /** What comes after the last token of each context: probabilities at the decoder's temperature, or logits where that is 0, [contexts, vocabulary]. */
-  readonly next: Matrix;
-}
-
-export interface DecoderOptions {
-  /** How many texts it can remember at once. */
-  readonly slots: number;
-  readonly temperature?: number | undefined;
-  readonly interventions?: readonly Intervention[] | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
-
+/** Texts in numbered slots, each with the keys and values of its tokens. */
 export class Decoder {
-  readonly slots: number;
-  readonly #temperature: number;
   readonly #model: Pieces;
-  readonly #interventions: readonly Intervention[];
-  readonly #signal: AbortSignal | undefined;
   readonly #lower: KeyValueCache;
   readonly #upper: KeyValueCache;
 
-  constructor(model: Pieces, { slots, temperature = 0, interventions = [], signal }: DecoderOptions) {
+  constructor(model: Pieces, slots: number) {
     const { config, lower, upper } = model;
-    this.slots = slots;
-    this.#temperature = temperature;
     this.#model = model;
-    this.#interventions = interventions;
-    this.#signal = signal;
     this.#lower = new KeyValueCache(config, lower.to - lower.from, slots);
     this.#upper = new KeyValueCache(config, upper.to - upper.from, slots);
   }
 
-  /** Continues the texts in `slot`, `slot` + 1 … by the given tokens. @throws NonFiniteError, CancelledError */
-  async advance(contexts: readonly ArrayLike<number>[], slot = 0): Promise<Step> {
-    const { embed, lower, upper, head } = this.#model;
+  /** How many texts it has room for. */
+  get slots(): number {
+    return this.#lower.slots;
+  }
+
+  /** Tokens of the text in `slot`. */
+  length(slot: number): number {
+    return this.#lower.lengths[slot]!;
+  }
+
+  /**
+   * Continues the texts in `slot`, `slot` + 1 … by the given tokens.
+   * @param change may change the residual stream at the cut in place, [Σ tokens, dIn], the texts stacked in order
+   * @returns the residual stream after the last layer, at the last token of each text, [texts, dIn] @throws what `change` throws
+   */
+  async advance(contexts: readonly ArrayLike<number>[], slot: number, change: (residual: Matrix) => Promise<void>): Promise<Matrix> {
+    const { embed, lower, upper } = this.#model;
     const lengths = contexts.map((c) => c.length);
-    const x = await lower.run(embed(contexts), lengths, { cache: this.#lower, slot, signal: this.#signal });
-    assertFinite(x, `residual stream at ${lower.end}`);
-    const residual = this.#interventions.length > 0 ? matrix(x.rows, x.cols, x.data.slice()) : x;
-    await intervene(x, this.#interventions, lower.end);
-    const end = await upper.run(x, lengths, { cache: this.#upper, slot, signal: this.#signal });
+    const x = await lower.run(embed(contexts), lengths, { cache: this.#lower, slot });
+    await change(x);
+    const end = await upper.run(x, lengths, { cache: this.#upper, slot });
     let rows = 0;
     const last = lengths.map((n) => {
       rows += n;
       return rows - 1;
     });
-    const logits = await head.logits(takeRows(end, last));
-    return { residual, next: this.#temperature > 0 ? await head.probabilities(logits, this.#temperature) : logits };
+    return takeRows(end, last);
   }
 
-  /** Forgets the text in `slot`. */
-  clear(slot: number): void {
-    this.#lower.lengths[slot] = this.#upper.lengths[slot] = 0;
+  /** Makes room for `slots` texts; the first of them stay. */
+  resize(slots: number): void {
+    this.#lower.resize(slots);
+    this.#upper.resize(slots);
   }
 
-  /** Moves the text in slot `from` to slot `to`, whose own is forgotten. */
-  move(from: number, to: number): void {
-    this.#lower.move(from, to);
-    this.#upper.move(from, to);
+  /** Copies the text in slot `from` of `source` to slot `to`, whose own is forgotten. */
+  copy(source: Decoder, from: number, to: number): void {
+    this.#lower.copy(source.#lower, from, to);
+    this.#upper.copy(source.#upper, from, to);
   }
 }
 

@@ -1,9 +1,9 @@
-/** @file Continues texts: one as a stream of pieces, or many at once. */
+/** @file How a text is continued: what may be asked for, and the answer as it grows. */
+import { ArgumentError } from "../errors.ts";
 import { seededRandom } from "../random.ts";
-import { row } from "../tensor/matrix.ts";
-import type { Decoder } from "./decoder.ts";
+import type { ModelConfig } from "./families/family.ts";
 import type { Intervention } from "./intervention.ts";
-import { type Sampler, type SamplingOptions, sampler } from "./sampling.ts";
+import { type LogProbabilities, type Sampler, type SamplingOptions, sampler } from "./sampling.ts";
 import { StopFilter } from "./stop.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
@@ -38,6 +38,8 @@ export interface Piece {
   readonly text: string;
   /** With `residual`: the residual stream at the cut at this token, before interventions, [dIn]. */
   readonly residual?: Float32Array;
+  /** Where they were asked for: how likely the token was, and the likeliest ones. */
+  readonly logprobs?: LogProbabilities;
 }
 
 /** Why an answer ended: the model ended it, a stop string came up, or `maxTokens` was reached. */
@@ -52,7 +54,7 @@ export interface Completion {
 export const DEFAULT_MAX_TOKENS = 128;
 
 /** An answer as it grows. */
-class Answer {
+export class Answer {
   readonly #decode: (token: number) => string;
   readonly #filter: StopFilter<Piece>;
   readonly #maxTokens: number;
@@ -60,6 +62,7 @@ class Answer {
   #tokens = 0;
   ending: Ending | undefined;
 
+  /** @param index of the answer among those of one seed @throws ArgumentError */
   constructor(tokenizer: Tokenizer, options: GenerateOptions, index: number) {
     this.sample = sampler(options, seededRandom(options.seed ?? 0, index));
     this.#decode = tokenizer.stream();
@@ -68,9 +71,8 @@ class Answer {
   }
 
   /** Takes the next token. @returns the pieces whose text is decided; sets `ending` when it was the last */
-  push(token: number, residual?: Float32Array): Piece[] {
-    const piece = { token, text: this.#decode(token), ...(residual && { residual }) };
-    const { pieces, stopped } = this.#filter.push(piece);
+  push(token: number, details: Omit<Piece, "token" | "text">): Piece[] {
+    const { pieces, stopped } = this.#filter.push({ token, text: this.#decode(token), ...details });
     if (stopped) this.ending = "stop";
     else if (++this.#tokens === this.#maxTokens) this.ending = "length";
     return this.ending === "length" ? [...pieces, ...this.#filter.flush()] : pieces;
@@ -83,68 +85,30 @@ class Answer {
   }
 }
 
-/** Continues one text. The generator's return value says why it ended. */
-export async function* continueText(
-  decoder: Decoder,
-  tokenizer: Tokenizer,
-  prompt: ArrayLike<number>,
-  options: StreamOptions,
-): AsyncGenerator<Piece, Ending, undefined> {
-  const answer = new Answer(tokenizer, options, 0);
-  let { next } = await decoder.advance([prompt]);
-  for (;;) {
-    const token = answer.sample(next.data);
-    if (tokenizer.endOfAnswer.has(token)) yield* answer.end();
-    else {
-      // A token's residual is known when it has passed the lower half, which it would do next anyway.
-      const step = options.residual ? await decoder.advance([[token]]) : undefined;
-      yield* answer.push(token, step?.residual.data);
-      if (answer.ending === undefined) ({ next } = step ?? (await decoder.advance([[token]])));
-    }
-    if (answer.ending !== undefined) return answer.ending;
+/** @throws ArgumentError unless `context` has tokens of the vocabulary, and not too many */
+export function checkContext(context: ArrayLike<number>, { vocabularySize, contextLength }: ModelConfig): void {
+  if (context.length === 0) throw new ArgumentError("a context has no tokens; give at least one");
+  if (context.length > contextLength)
+    throw new ArgumentError(`a context of ${context.length} tokens is longer than the model's ${contextLength}`);
+  for (let i = 0; i < context.length; i++) {
+    const t = context[i]!;
+    if (!Number.isInteger(t) || t < 0 || t >= vocabularySize)
+      throw new ArgumentError(`token ${t} at position ${i} is not an id below ${vocabularySize}, the size of the vocabulary`);
   }
 }
 
-/** Continues many texts, `decoder.slots` at a time; the next begins when one is complete. @returns completions in the order of the prompts */
-export async function continueTexts(
-  decoder: Decoder,
-  tokenizer: Tokenizer,
-  prompts: readonly ArrayLike<number>[],
-  options: BatchOptions,
-): Promise<Completion[]> {
-  const completions: Completion[] = [];
-  const active: { index: number; answer: Answer; pieces: Piece[]; last: number }[] = []; // by slot
-
-  /** Draws the next token of a text. @returns whether the text goes on */
-  const extend = (text: (typeof active)[number], next: Float32Array): boolean => {
-    const { answer, pieces, index } = text;
-    text.last = answer.sample(next);
-    pieces.push(...(tokenizer.endOfAnswer.has(text.last) ? answer.end() : answer.push(text.last)));
-    if (answer.ending === undefined) return true;
-    completions[index] = { text: pieces.map((p) => p.text).join(""), tokens: pieces.map((p) => p.token), ending: answer.ending };
-    options.onCompletion?.(completions[index], index);
-    return false;
-  };
-
-  for (let begun = 0; begun < prompts.length || active.length > 0; ) {
-    if (begun < prompts.length && active.length < decoder.slots) {
-      const slot = active.length;
-      decoder.clear(slot);
-      const text = { index: begun, answer: new Answer(tokenizer, options, begun), pieces: [], last: 0 };
-      const { next } = await decoder.advance([prompts[begun]!], slot);
-      if (extend(text, next.data)) active.push(text);
-      begun++;
-      continue;
-    }
-    const { next } = await decoder.advance(active.map((text) => [text.last]));
-    // From the last slot down: the text that moves into a slot that became free has had its turn.
-    for (let slot = active.length - 1; slot >= 0; slot--) {
-      if (extend(active[slot]!, row(next, slot))) continue;
-      const moved = active.pop()!;
-      if (slot === active.length) continue;
-      active[slot] = moved;
-      decoder.move(active.length, slot);
-    }
+/** @throws ArgumentError when a prompt, or the options, leave no room for an answer */
+export function checkPrompt(
+  prompt: ArrayLike<number>,
+  { maxTokens = DEFAULT_MAX_TOKENS, stop = [] }: GenerateOptions,
+  config: ModelConfig,
+): void {
+  if (!Number.isInteger(maxTokens) || maxTokens < 1) throw new ArgumentError(`maxTokens ${maxTokens} is not an integer of at least 1`);
+  if (stop.includes("")) throw new ArgumentError("an empty stop string would stop every answer; leave it out");
+  checkContext(prompt, config);
+  if (prompt.length + maxTokens > config.contextLength) {
+    throw new ArgumentError(
+      `a prompt of ${prompt.length} tokens and an answer of up to ${maxTokens} exceed the context of ${config.contextLength}. Shorten the prompt or lower maxTokens.`,
+    );
   }
-  return completions;
 }

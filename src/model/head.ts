@@ -34,7 +34,7 @@ export class Head {
     unembed.output("logits", family.head(unembed, unembed.input("x", "f32", ["N", dIn])), ["N", vocabularySize]);
 
     const soften = new Graph();
-    const cooled = soften.op("Div", [soften.input("logits", "f32", ["N", "V"]), soften.input("temperature", "f32", [1])]);
+    const cooled = soften.op("Div", [soften.input("logits", "f32", ["N", "V"]), soften.input("temperatures", "f32", ["N", 1])]);
     soften.output("p", soften.op("Softmax", [cooled], { axis: -1 }), ["N", "V"]);
 
     const normalize = new Graph();
@@ -55,10 +55,12 @@ export class Head {
     return out;
   }
 
-  /** softmax(logits / temperature) of each row: the platform's vector units take exponentials ten times as fast as a loop here. @param temperature > 0 */
-  async probabilities(logits: Matrix, temperature: number): Promise<Matrix> {
-    const out = matrix(logits.rows, logits.cols);
-    await this.#soften.run({ logits: tensor(logits), temperature: floats(Float32Array.of(temperature), 1) }, { p: tensor(out) });
+  /**
+   * softmax(logits / temperature) of each row: the platform's vector units take exponentials ten times as fast as a loop here.
+   * @param temperatures of each row, > 0, [N]
+   */
+  async probabilities(logits: Matrix, temperatures: Float32Array, out: Matrix = matrix(logits.rows, logits.cols)): Promise<Matrix> {
+    await this.#soften.run({ logits: tensor(logits), temperatures: floats(temperatures, logits.rows, 1) }, { p: tensor(out) });
     return out;
   }
 

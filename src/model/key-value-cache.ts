@@ -3,6 +3,11 @@ import type { ModelConfig } from "./families/family.ts";
 
 const CHUNK = 64; // room is added in steps of so many tokens: few reallocations, and little masked room to compute over
 
+/** What a token's keys and values take in all layers, in bytes. */
+export function bytesPerToken({ layers, keyValueHeads, headSize }: ModelConfig): number {
+  return 2 * layers * keyValueHeads * headSize * Float32Array.BYTES_PER_ELEMENT;
+}
+
 /**
  * Keys and values of `layers` layers for up to `slots` contexts, each in one f32 array of [slots, keyValueHeads, capacity, headSize].
  * Neighbouring slots can be passed on as a view, because their numbers are contiguous.
@@ -11,7 +16,7 @@ export class KeyValueCache {
   /** Tokens that there is room for in each slot. */
   capacity = 0;
   /** Tokens seen, per slot. */
-  readonly lengths: Int32Array;
+  lengths: Int32Array;
   readonly #keys: Float32Array[];
   readonly #values: Float32Array[];
   readonly #heads: number;
@@ -25,6 +30,10 @@ export class KeyValueCache {
     this.#headSize = headSize;
   }
 
+  get slots(): number {
+    return this.lengths.length;
+  }
+
   /** Keys and values of `slots` contexts from slot `first` on, in layer `layer`, as views, [slots, keyValueHeads, capacity, headSize]. */
   layer(layer: number, first: number, slots: number): { keys: Float32Array; values: Float32Array } {
     const step = this.#heads * this.capacity * this.#headSize;
@@ -34,18 +43,26 @@ export class KeyValueCache {
 
   /** Makes room for `tokens` tokens in every slot. */
   reserve(tokens: number): void {
-    if (tokens <= this.capacity) return;
-    const capacity = Math.ceil(tokens / CHUNK) * CHUNK;
-    const grow = (old: Float32Array): Float32Array => {
-      const rows = this.lengths.length * this.#heads;
-      const grown = new Float32Array(rows * capacity * this.#headSize);
-      const step = this.capacity * this.#headSize;
-      for (let r = 0; r < rows; r++) grown.set(old.subarray(r * step, (r + 1) * step), r * capacity * this.#headSize);
-      return grown;
-    };
-    for (let l = 0; l < this.#keys.length; l++) {
-      this.#keys[l] = grow(this.#keys[l]!);
-      this.#values[l] = grow(this.#values[l]!);
+    if (tokens > this.capacity) this.#resize(this.slots, Math.ceil(tokens / CHUNK) * CHUNK);
+  }
+
+  /** Makes it `slots` slots; what the first of them hold stays. */
+  resize(slots: number): void {
+    this.#resize(slots, this.capacity);
+    const lengths = new Int32Array(slots);
+    lengths.set(this.lengths.subarray(0, slots));
+    this.lengths = lengths;
+  }
+
+  #resize(slots: number, capacity: number): void {
+    const rows = Math.min(slots, this.slots) * this.#heads;
+    const [from, to] = [this.capacity * this.#headSize, capacity * this.#headSize];
+    for (const all of [this.#keys, this.#values]) {
+      for (const [l, old] of all.entries()) {
+        const resized = new Float32Array(slots * this.#heads * to);
+        for (let r = 0; r < rows; r++) resized.set(old.subarray(r * from, (r + 1) * from), r * to);
+        all[l] = resized;
+      }
     }
     this.capacity = capacity;
   }
@@ -68,10 +85,19 @@ export class KeyValueCache {
     this.lengths[slot]! += tokens;
   }
 
-  /** Moves the context in slot `from` to slot `to`, whose own is forgotten. */
-  move(from: number, to: number): void {
-    const step = this.#heads * this.capacity * this.#headSize;
-    for (const all of [...this.#keys, ...this.#values]) all.copyWithin(to * step, from * step, (from + 1) * step);
-    this.lengths[to] = this.lengths[from]!;
+  /** Copies the context in slot `from` of `source`, a cache of the same layers, to slot `to`, whose own is forgotten. */
+  copy(source: KeyValueCache, from: number, to: number): void {
+    const tokens = source.lengths[from]!;
+    this.reserve(tokens);
+    const width = this.#headSize;
+    for (let l = 0; l < this.#keys.length; l++) {
+      for (let h = 0; h < this.#heads; h++) {
+        const start = (from * this.#heads + h) * source.capacity * width;
+        const target = (to * this.#heads + h) * this.capacity * width;
+        this.#keys[l]!.set(source.#keys[l]!.subarray(start, start + tokens * width), target);
+        this.#values[l]!.set(source.#values[l]!.subarray(start, start + tokens * width), target);
+      }
+    }
+    this.lengths[to] = tokens;
   }
 }

@@ -1,20 +1,20 @@
 /** @file A language model that is cut at one place of its residual stream: what goes in and out there can be read and changed. */
+import { setMaxListeners } from "node:events";
 import { availableParallelism } from "node:os";
 import { basename } from "node:path";
-import { ArgumentError } from "../errors.ts";
+import { ArgumentError, CancelledError } from "../errors.ts";
 import { assertFinite, type Matrix, matrix, row, rowRange, takeRows } from "../tensor/matrix.ts";
-import { Decoder, intervene, type Pieces } from "./decoder.ts";
+import { Batcher, type BatcherOptions } from "./batch.ts";
+import { intervene, type Pieces } from "./decoder.ts";
 import type { Family, ModelConfig } from "./families/family.ts";
 import { familyOf } from "./families/index.ts";
 import { DEFAULT_MODEL, type FindOptions, findModel } from "./find.ts";
 import {
   type BatchOptions,
   type Completion,
-  continueText,
-  continueTexts,
-  DEFAULT_MAX_TOKENS,
+  checkContext,
+  checkPrompt,
   type Ending,
-  type GenerateOptions,
   type Piece,
   type StreamOptions,
 } from "./generation.ts";
@@ -218,7 +218,7 @@ export class LanguageModel {
     const targets: number[] = [];
     let start = 0;
     for (const context of contexts) {
-      this.#checkContext(context);
+      checkContext(context, this.config);
       for (let i = 1; i < context.length; i++) {
         rows.push(start + i - 1);
         targets.push(context[i]!);
@@ -240,9 +240,18 @@ export class LanguageModel {
    * @throws ArgumentError (also when prompt and answer exceed the context length), NonFiniteError, CancelledError
    */
   async *generate(prompt: string | Tokens, options: StreamOptions = {}): AsyncGenerator<Piece, Ending, undefined> {
-    const tokens = this.#prompt(prompt, options);
-    const decoder = new Decoder(await this.#pieces(), { ...options, slots: 1 });
-    return yield* continueText(decoder, this.tokenizer, tokens, options);
+    const batcher = await this.batcher({ slots: 1 });
+    const own = new AbortController(); // fires when the caller takes no more
+    const signal = options.signal ? AbortSignal.any([options.signal, own.signal]) : own.signal;
+    try {
+      for await (const event of batcher.submit(this.#tokens(prompt), { ...options, signal })) {
+        if (event.kind === "ending") return event.ending;
+        if (event.kind === "piece") yield event.piece;
+      }
+    } finally {
+      own.abort();
+    }
+    throw new CancelledError("cancelled by the caller");
   }
 
   /**
@@ -250,16 +259,44 @@ export class LanguageModel {
    * @returns completions in the order of the prompts @throws as `generate`
    */
   async generateBatch(prompts: readonly (string | Tokens)[], options: BatchOptions = {}): Promise<Completion[]> {
-    const { batchSize = DEFAULT_BATCH } = options;
+    const { batchSize = DEFAULT_BATCH, onCompletion, ...rest } = options;
     if (!Number.isInteger(batchSize) || batchSize < 1) throw new ArgumentError(`batchSize ${batchSize} is not an integer of at least 1`);
-    const tokens = prompts.map((prompt) => this.#prompt(prompt, options));
-    const decoder = new Decoder(await this.#pieces(), { ...options, slots: Math.min(batchSize, prompts.length) });
-    return continueTexts(decoder, this.tokenizer, tokens, options);
+    const tokens = prompts.map((prompt) => this.#tokens(prompt));
+    for (const each of tokens) checkPrompt(each, options, this.config);
+    const batcher = await this.batcher({ slots: batchSize });
+    const failed = new AbortController(); // one that fails ends the others
+    const signal = options.signal ? AbortSignal.any([options.signal, failed.signal]) : failed.signal;
+    setMaxListeners(0, signal); // each text listens
+    const complete = async (prompt: Tokens, index: number): Promise<Completion> => {
+      const pieces: Piece[] = [];
+      let ending: Ending = "end";
+      for await (const event of batcher.submit(prompt, { ...rest, signal, index })) {
+        if (event.kind === "piece") pieces.push(event.piece);
+        else if (event.kind === "ending") ending = event.ending;
+      }
+      const completion = { text: pieces.map((p) => p.text).join(""), tokens: pieces.map((p) => p.token), ending };
+      onCompletion?.(completion, index);
+      return completion;
+    };
+    try {
+      return await Promise.all(tokens.map(complete));
+    } finally {
+      failed.abort();
+    }
+  }
+
+  /** An engine that continues texts of many callers at once. @throws ArgumentError */
+  async batcher(options: BatcherOptions = {}): Promise<Batcher> {
+    return new Batcher(await this.#pieces(), this.tokenizer, options);
+  }
+
+  #tokens(prompt: string | Tokens): Tokens {
+    return typeof prompt === "string" ? this.tokenizer.encode(prompt) : prompt;
   }
 
   /** Embeddings of contexts, stacked, [Σ tokens, dIn]. The table stays quantised in memory; rows are decoded as they are needed. @throws ArgumentError */
   #embed(contexts: readonly Tokens[]): Matrix {
-    for (const context of contexts) this.#checkContext(context);
+    for (const context of contexts) checkContext(context, this.config);
     const { dIn, vocabularySize } = this.config;
     const { type, bytes } = this.#embedding;
     const x = matrix(
@@ -275,37 +312,10 @@ export class LanguageModel {
     return x;
   }
 
-  #checkContext(context: Tokens): void {
-    const { vocabularySize, contextLength } = this.config;
-    if (context.length === 0) throw new ArgumentError("a context has no tokens; give at least one");
-    if (context.length > contextLength)
-      throw new ArgumentError(`a context of ${context.length} tokens is longer than the model's ${contextLength}`);
-    for (let i = 0; i < context.length; i++) {
-      const t = context[i]!;
-      if (!Number.isInteger(t) || t < 0 || t >= vocabularySize)
-        throw new ArgumentError(`token ${t} at position ${i} is not an id below ${vocabularySize}, the size of the vocabulary`);
-    }
-  }
-
   #checkResidual({ rows, cols }: Matrix, expected: number): void {
     const { dIn } = this.config;
     if (rows !== expected || cols !== dIn || rows === 0)
       throw new ArgumentError(`expected a residual stream [${expected || "tokens"}, ${dIn}], found [${rows}, ${cols}]`);
-  }
-
-  /** A prompt's tokens. @throws ArgumentError when they, or the options, leave no room for an answer */
-  #prompt(prompt: string | Tokens, { maxTokens = DEFAULT_MAX_TOKENS, stop = [] }: GenerateOptions): Tokens {
-    if (!Number.isInteger(maxTokens) || maxTokens < 1) throw new ArgumentError(`maxTokens ${maxTokens} is not an integer of at least 1`);
-    if (stop.includes("")) throw new ArgumentError("an empty stop string would stop every answer; leave it out");
-    const tokens = typeof prompt === "string" ? this.tokenizer.encode(prompt) : prompt;
-    this.#checkContext(tokens);
-    const { contextLength } = this.config;
-    if (tokens.length + maxTokens > contextLength) {
-      throw new ArgumentError(
-        `a prompt of ${tokens.length} tokens and an answer of up to ${maxTokens} exceed the context of ${contextLength}. Shorten the prompt or lower maxTokens.`,
-      );
-    }
-    return tokens;
   }
 
   /** The layers between two places. With `neurons`, a session of its own: the others do not pay for what few ask for. */

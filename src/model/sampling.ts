@@ -40,6 +40,30 @@ export function sampler({ temperature = 0, topP = 1, topK = Number.POSITIVE_INFI
   };
 }
 
+/** How likely a token was, before temperature and limits, in nats. */
+export interface LogProbabilities {
+  readonly logprob: number;
+  /** The likeliest tokens, the likeliest first. */
+  readonly top: readonly { readonly token: number; readonly logprob: number }[];
+}
+
+/** @param logits [vocabulary] @param top how many of the likeliest tokens to name */
+export function logProbabilities(logits: Float32Array, token: number, top: number): LogProbabilities {
+  const best: number[] = [];
+  const largest = logits[likeliest(logits)]!;
+  let total = 0;
+  for (let i = 0; i < logits.length; i++) {
+    total += Math.exp(logits[i]! - largest);
+    if (top === 0 || (best.length === top && logits[i]! <= logits[best[top - 1]!]!)) continue;
+    let at = best.length;
+    while (at > 0 && logits[best[at - 1]!]! < logits[i]!) at--;
+    best.splice(at, 0, i);
+    if (best.length > top) best.pop();
+  }
+  const norm = largest + Math.log(total);
+  return { logprob: logits[token]! - norm, top: best.map((t) => ({ token: t, logprob: logits[t]! - norm })) };
+}
+
 /** The sum of p at `indices`, or of all of it. */
 function sum(p: Float32Array, indices?: readonly number[]): number {
   let total = 0;
