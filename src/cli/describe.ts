@@ -13,7 +13,7 @@ import { silentText } from "../features/describe/silent-text.ts";
 import type { Example } from "../features/feature.ts";
 import { permutation, seededRandom } from "../random.ts";
 import { SparseAutoencoder } from "../sae/autoencoder.ts";
-import { interrupted, type ModelOptions, openModelFor, wholeNumber, withJson, withModel } from "./options.ts";
+import { featureList, interrupted, type ModelOptions, openModelFor, wholeNumber, withJson, withModel } from "./options.ts";
 import { count, ProgressLine, pc } from "./terminal.ts";
 
 interface DescribeCommandOptions extends ModelOptions {
@@ -218,18 +218,6 @@ function summary(report: DescribeReport, means: Record<string, number>, asker: M
     stopped && pc.yellow(`${stopped}; the same command with a higher limit goes on from here`),
   ];
   return lines.filter(Boolean).join("\n");
-}
-
-/** Parses `5,12,100-199`. */
-function featureList(text: string): number[] {
-  const list = text.split(",").flatMap((part) => {
-    const [, from, to] = /^\s*(\d+)(?:-(\d+))?\s*$/.exec(part) ?? [];
-    const [first, last] = [Number(from), Number(to ?? from)];
-    if (from === undefined || last < first || last - first > 1 << 24)
-      throw new InvalidArgumentError(`expected features such as 5,12,100-199, found "${text}"`);
-    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
-  });
-  return [...new Set(list)];
 }
 
 function judgedList(text: string): Judged[] {

@@ -32,30 +32,15 @@ const LIKELIER = 2; // kinds of text that a feature favours by less than this sa
 
 /** A feature as text: header, tokens, what goes with it, top contexts, contexts of lower intervals. */
 export function describeFeature(feature: Feature, tokenizer: Tokenizer, { contexts = 8 }: { contexts?: number } = {}): string {
-  const {
-    feature: number,
-    density,
-    largest,
-    top,
-    intervals,
-    raised,
-    lowered,
-    causal,
-    tokens,
-    neighbours,
-    coactive,
-    kinds,
-    languages,
-  } = feature;
-  const names = (of: readonly { readonly token: number }[]) => of.map(({ token }) => JSON.stringify(tokenizer.tokenText(token))).join(" ");
+  const { feature: number, density, largest, top, intervals, raised, lowered, tokens, neighbours, coactive, kinds, languages } = feature;
+  const names = (of: readonly { readonly token: number }[]) => quoted(of, tokenizer);
   const favoured = [...kinds, ...languages].filter(({ lift }) => lift >= LIKELIER);
   const facts: [string, string | undefined][] = [
     ["meaning", feature.description && `${feature.description.text} (${feature.description.by})`],
     ["fires at", names(tokens)],
     ["raises", names(raised)],
     ["lowers", names(lowered)],
-    ["causes", causal && names(causal.raised)],
-    ["prevents", causal && names(causal.lowered)],
+    ...measuredFacts(feature, tokenizer),
     ["texts", favoured.map(({ name, share }) => `${name} (${percent(share)} of its firing)`).join(", ")],
     ["fires with", coactive.map(({ feature, share }) => `${feature} (${percent(share)})`).join(" ")],
     ["like", neighbours.map(({ feature, cosine }) => `${feature} (${cosine.toFixed(2)})`).join(" ")],
@@ -71,6 +56,33 @@ export function describeFeature(feature: Feature, tokenizer: Tokenizer, { contex
     lines.push(`  ${from.toFixed(1)} – ${to.toFixed(1)}`, ...examples.map(example));
   }
   return lines.join("\n");
+}
+
+/** What `monoscope measure` found out about a feature: names and texts. */
+export function measuredFacts(
+  { causal, steering, neuron }: Pick<Feature, "causal" | "steering" | "neuron">,
+  tokenizer: Tokenizer,
+): [string, string][] {
+  const facts: [string, string][] = [];
+  if (causal) {
+    const { raised, lowered, divergence, share } = causal;
+    facts.push(
+      ["causes", quoted(raised, tokenizer)],
+      ["prevents", quoted(lowered, tokenizer)],
+      ["changes", `the next token by ${divergence.toFixed(2)} nats, at ${percent(share)} of the residual norm`],
+    );
+  }
+  if (steering) {
+    const { share, towards, fluency, text } = steering;
+    const measures = `towards its contexts by ${towards.toFixed(2)}, fluency ${fluency.toFixed(2)}, at ${percent(share)} of the residual norm`;
+    facts.push(["steers", `${measures}: ${JSON.stringify(text)}`]);
+  }
+  if (neuron) facts.push(["neuron", `${neuron.neuron} of the layer below (r ${neuron.correlation.toFixed(2)})`]);
+  return facts;
+}
+
+function quoted(tokens: readonly { readonly token: number }[], tokenizer: Tokenizer): string {
+  return tokens.map(({ token }) => JSON.stringify(tokenizer.tokenText(token))).join(" ");
 }
 
 /** An example on one line, each token on the ground of its activation. */

@@ -22,6 +22,7 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   split: async () => (await import("./split.ts")).splitCommand(),
   search: async () => (await import("./search.ts")).searchCommand(),
   complete: async () => (await import("./complete.ts")).completeCommand(),
+  measure: async () => (await import("./measure.ts")).measureCommand(),
   export: async () => (await import("./export.ts")).exportCommand(),
   describe: async () => (await import("./describe.ts")).describeCommand(),
   encode: async () => (await import("./encode.ts")).encodeCommand(),
@@ -38,7 +39,9 @@ const program = new Command("monoscope")
   .exitOverride();
 const asked = process.argv[2] ?? "";
 for (const load of Object.hasOwn(COMMANDS, asked) ? [COMMANDS[asked]!] : Object.values(COMMANDS)) {
-  program.addCommand((await load()).exitOverride().showHelpAfterError("(--help lists what there is)"));
+  const command = await load();
+  for (const each of [command, ...command.commands]) each.exitOverride().showHelpAfterError("(--help lists what there is)");
+  program.addCommand(command);
 }
 
 /** Says in one sentence what went wrong, and returns the exit code. */

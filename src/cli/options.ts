@@ -146,6 +146,18 @@ export function sizes(text: string): number[] {
   return values;
 }
 
+/** Parses `5,12,100-199`. */
+export function featureList(text: string): number[] {
+  const list = text.split(",").flatMap((part) => {
+    const [, from, to] = /^\s*(\d+)(?:-(\d+))?\s*$/.exec(part) ?? [];
+    const [first, last] = [Number(from), Number(to ?? from)];
+    if (from === undefined || last < first || last - first > 1 << 24)
+      throw new InvalidArgumentError(`expected features such as 5,12,100-199, found "${text}"`);
+    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+  });
+  return [...new Set(list)];
+}
+
 /** Says so when training will run on the reference kernels. @returns whether it will */
 export function warnOfReferenceKernels(): boolean {
   const { backend } = createEngine({ dIn: 1, dSae: 1, activation: { kind: "relu" }, applyBDecToInput: false, threads: 1 });

@@ -52,13 +52,16 @@ describe("by hand", () => {
     expect(tokenEffects(new Float32Array(5).fill(0.1), 1, Uint32Array.of(1, 2))).toEqual(nothing);
   });
 
-  test("a token is known that occurs five times", () => {
+  test("a token is known that occurs five times and is no part of a character", () => {
     const contexts = text([
       { token: 7, times: 5 },
       { token: 3, times: 4 },
       { token: 5, times: 9 },
+      { token: 8, times: 9 },
+      { token: 9, times: 9 },
     ]);
-    expect([...knownTokens(contexts, 10)]).toEqual([5, 7]);
+    const tokenizer = { vocabularySize: 10, tokenText: (token: number) => (token === 8 ? "\ufffd" : token === 9 ? " \ufffd\ufffd" : "a") };
+    expect([...knownTokens(contexts, tokenizer)]).toEqual([5, 7]);
   });
 });
 

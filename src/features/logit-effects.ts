@@ -2,6 +2,7 @@
 import type { ContextSet } from "../corpus/contexts.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import { throwIfCancelled } from "../model/session.ts";
+import type { Tokenizer } from "../model/tokenizer.ts";
 import type { SparseAutoencoder } from "../sae/autoencoder.ts";
 import { type Matrix, matrix, row, rowRange } from "../tensor/matrix.ts";
 import type { LogitEffects, TokenEffect } from "./feature.ts";
@@ -21,7 +22,7 @@ export interface LogitEffectsOptions {
 }
 
 /**
- * W_U · (w_norm ∘ W_dec[i]) for one feature after the other, centred over the vocabulary; ranked are tokens that `contexts` know. It leaves out the layers in between
+ * W_U · (w_norm ∘ W_dec[i]) for one feature after the other, centred over the vocabulary; ranked are tokens that `contexts` know, parts of characters left out. It leaves out the layers in between
  * and the normalisation's denominator, which is the same for all tokens; at the middle layer it is a hint, not the feature's whole effect (see `causalEffects`).
  * Templeton et al. 2024, "Feature logit effects"; nostalgebraist 2020, "logit lens"; Bloom and Lin 2024 for what the spread tells.
  * @throws ArgumentError when autoencoder and model differ in width, ShapeError for a feature out of range, CancelledError
@@ -32,7 +33,7 @@ export async function* logitEffects(
   contexts: ContextSet,
   { start = 0, end = sae.dSae, signal }: LogitEffectsOptions = {},
 ): AsyncGenerator<LogitEffects, void, undefined> {
-  const known = knownTokens(contexts, model.config.vocabularySize);
+  const known = knownTokens(contexts, model.tokenizer);
   const buffer = matrix(Math.min(FEATURES_AT_ONCE, end - start), model.config.vocabularySize);
   for (let first = start; first < end; first += FEATURES_AT_ONCE) {
     throwIfCancelled(signal);
@@ -42,11 +43,22 @@ export async function* logitEffects(
   }
 }
 
-/** The tokens that occur in `contexts` often enough for the model to know them too, ascending. */
-export function knownTokens({ data }: ContextSet, vocabularySize: number): Uint32Array {
+/** How often each token occurs in `contexts`, [vocabulary]. */
+export function tokenCounts({ data }: Pick<ContextSet, "data">, { vocabularySize }: Pick<Tokenizer, "vocabularySize">): Uint32Array {
   const counts = new Uint32Array(vocabularySize);
   for (const token of data) counts[token]!++;
-  return Uint32Array.from({ length: vocabularySize }, (_, token) => token).filter((token) => counts[token]! >= MIN_OCCURRENCES);
+  return counts;
+}
+
+/**
+ * The tokens that are worth ranking, ascending: those that occur in `contexts` often enough for the model to know them too, without parts of characters
+ * (U+FFFD when decoded alone), which tell a reader nothing.
+ */
+export function knownTokens(contexts: Pick<ContextSet, "data">, tokenizer: Pick<Tokenizer, "tokenText" | "vocabularySize">): Uint32Array {
+  const counts = tokenCounts(contexts, tokenizer);
+  return Uint32Array.from(counts.keys()).filter(
+    (token) => counts[token]! >= MIN_OCCURRENCES && !tokenizer.tokenText(token).includes("\ufffd"),
+  );
 }
 
 /**

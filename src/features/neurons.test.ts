@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { ordinaryRows, sinkThreshold } from "../activations/sinks.ts";
 import { ContextSet } from "../corpus/contexts.ts";
 import { LanguageModel } from "../model/language-model.ts";
-import { normal, seededRandom } from "../random.ts";
+import { normal, permutation, seededRandom } from "../random.ts";
 import { SparseAutoencoder } from "../sae/autoencoder.ts";
 import { createEngine } from "../sae/kernels/index.ts";
 import { type Matrix, matrix, row, takeRows } from "../tensor/matrix.ts";
@@ -62,15 +62,16 @@ test("on a model: equal to Pearson's r over all ordinary tokens, for each featur
   const tokens = Int32Array.from({ length: 6 * 29 }, () => 3 + Math.floor(random() * 300));
   const contexts = new ContextSet(30, model.tokenizer.endOfText, [{ id: "a", tokens: tokens.length }], [tokens]);
 
-  const { residual, neurons } = await model.neurons(Array.from({ length: 5 }, (_, i) => contexts.tokens(i)));
+  const drawn = permutation(contexts.size, seededRandom(0)).subarray(0, 5);
+  const { residual, neurons } = await model.neurons(Array.from(drawn, (i) => contexts.tokens(i)));
   const rows = ordinaryRows(residual, await sinkThreshold(model));
   const features = toDense(await sae.encode(takeRows(residual, rows)));
   const progress: number[] = [];
   let feature = 0;
-  for await (const match of neuronMatches(model, sae, contexts, { limit: 5, onProgress: ({ done }) => progress.push(done) }))
+  for await (const match of neuronMatches(model, sae, contexts, { contexts: 5, onProgress: ({ done }) => progress.push(done) }))
     expectMatch(match, features, feature++, takeRows(neurons, rows));
   expect(feature).toBe(20);
   expect(progress).toEqual([4, 5]);
   await expect(neuronMatches(model, sae, contexts, { signal: AbortSignal.abort() }).next()).rejects.toMatchObject({ code: "E_CANCELLED" });
-  await expect(neuronMatches(model, sae, contexts, { limit: 0 }).next()).rejects.toThrow("limit 0 of 6 contexts leaves none to read");
+  await expect(neuronMatches(model, sae, contexts, { contexts: 0 }).next()).rejects.toThrow("contexts 0 is not an integer of at least 1");
 });

@@ -5,9 +5,10 @@
  */
 import { ordinaryRows, sinkThreshold } from "../activations/sinks.ts";
 import type { ContextSet } from "../corpus/contexts.ts";
-import { ArgumentError, ShapeError } from "../errors.ts";
+import { ArgumentError, CorpusError, ShapeError } from "../errors.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import { throwIfCancelled } from "../model/session.ts";
+import { permutation, seededRandom } from "../random.ts";
 import type { SparseAutoencoder } from "../sae/autoencoder.ts";
 import { type Matrix, takeRows } from "../tensor/matrix.ts";
 import type { SparseFeatures } from "../tensor/sparse-features.ts";
@@ -18,8 +19,9 @@ const CONTEXTS_AT_ONCE = 4;
 const MAX_SUMS = 1 << 27;
 
 export interface NeuronMatchOptions {
-  /** How many contexts of the set are read, from its first on; a correlation over 50,000 tokens is known to 0.005. */
-  readonly limit?: number;
+  /** How many contexts are drawn from the corpus; all, if not given. A correlation over 50,000 tokens is known to 0.005. */
+  readonly contexts?: number;
+  readonly seed?: number;
   readonly signal?: AbortSignal | undefined;
   /** Called after every few contexts. */
   readonly onProgress?: (progress: { done: number; contexts: number }) => void;
@@ -27,31 +29,32 @@ export interface NeuronMatchOptions {
 
 /**
  * The neuron with the largest |r| for one feature after the other; undefined for a feature that does not vary in this text. Sinks do not count.
- * @throws ShapeError when autoencoder and model differ in width, ArgumentError, NonFiniteError, CancelledError
+ * @throws ShapeError when autoencoder and model differ in width, CorpusError for a corpus without contexts, ArgumentError, NonFiniteError, CancelledError
  */
 export async function* neuronMatches(
   model: LanguageModel,
   sae: SparseAutoencoder,
-  contexts: ContextSet,
-  { limit = Number.POSITIVE_INFINITY, signal, onProgress }: NeuronMatchOptions = {},
+  corpus: ContextSet,
+  { contexts = corpus.size, seed = 0, signal, onProgress }: NeuronMatchOptions = {},
 ): AsyncGenerator<NeuronMatch | undefined, void, undefined> {
   if (sae.dIn !== model.config.dIn)
     throw new ShapeError(`the autoencoder reads residuals of width ${sae.dIn}; the model's are ${model.config.dIn} wide`);
-  const size = Math.min(limit, contexts.size);
-  if (!(size >= 1)) throw new ArgumentError(`limit ${limit} of ${contexts.size} contexts leaves none to read`);
+  if (corpus.size === 0) throw new CorpusError("the corpus is shorter than one context; there is nothing to read");
+  if (!Number.isInteger(contexts) || contexts < 1) throw new ArgumentError(`contexts ${contexts} is not an integer of at least 1`);
+  const drawn = permutation(corpus.size, seededRandom(seed)).subarray(0, contexts);
   const threshold = await sinkThreshold(model);
   const { dMlp } = model.config;
   const perPass = Math.min(sae.dSae, Math.max(1, Math.floor(MAX_SUMS / dMlp)));
   const passes = Math.ceil(sae.dSae / perPass);
   for (let pass = 0; pass < passes; pass++) {
     const correlations = new Correlations(pass * perPass, Math.min(perPass, sae.dSae - pass * perPass), dMlp);
-    for (let first = 0; first < size; first += CONTEXTS_AT_ONCE) {
+    for (let first = 0; first < drawn.length; first += CONTEXTS_AT_ONCE) {
       throwIfCancelled(signal);
-      const batch = Array.from({ length: Math.min(CONTEXTS_AT_ONCE, size - first) }, (_, i) => contexts.tokens(first + i));
+      const batch = Array.from(drawn.subarray(first, first + CONTEXTS_AT_ONCE), (i) => corpus.tokens(i));
       const { residual, neurons } = await model.neurons(batch, { signal });
       const rows = ordinaryRows(residual, threshold);
       if (rows.length > 0) correlations.add(await sae.encode(takeRows(residual, rows)), takeRows(neurons, rows));
-      onProgress?.({ done: pass * size + first + batch.length, contexts: passes * size });
+      onProgress?.({ done: pass * drawn.length + first + batch.length, contexts: passes * drawn.length });
     }
     yield* correlations.matches();
   }

@@ -87,7 +87,7 @@ function drawn(): Int32Array[] {
 }
 
 test("equals the change of every token's logits, averaged, and the divergence after each context", async () => {
-  const known = knownTokens(corpus, model.config.vocabularySize);
+  const known = knownTokens(corpus, model.tokenizer);
   for (const share of [0.35, 0]) {
     const results = await all({ features: [0, SILENT, 4], share });
     expect(results.map(({ feature }) => feature)).toEqual([0, SILENT, 4]);
@@ -139,7 +139,7 @@ test("a run that was stopped goes on from its journal, and ends with the same nu
   expect(ended.startsWith(begun)).toBe(true);
   expect(ended.trimEnd().split("\n")).toHaveLength(1 + FEATURES);
   await expect(measure({ journal, share: 0.2 })).rejects.toThrow(
-    "journal.jsonl holds results of another share; remove it or name another file",
+    "journal.jsonl has what a stopped run measured with another share: run that one to its end, or remove the file",
   );
   await rm(folder, { recursive: true });
 });

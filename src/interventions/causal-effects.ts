@@ -2,7 +2,6 @@
  * @file What a feature does to the model's next-token logits, all layers above it included: it is clamped on a few contexts, and the upper half of the model runs.
  * At the middle layer this tells what a feature is for where the plain product with the unembedding does not.
  */
-import { createHash } from "node:crypto";
 import { ordinaryRows, thresholdOf } from "../activations/sinks.ts";
 import type { ContextSet } from "../corpus/contexts.ts";
 import { ArgumentError, CorpusError } from "../errors.ts";
@@ -14,7 +13,7 @@ import { permutation, seededRandom } from "../random.ts";
 import type { SparseAutoencoder } from "../sae/autoencoder.ts";
 import { type Matrix, matrix, row, rowRange, takeRows } from "../tensor/matrix.ts";
 import { clamp, DEFAULT_SHARE } from "./clamp.ts";
-import { Journal } from "./journal.ts";
+import { digest, Journal } from "./journal.ts";
 
 // Tokens that go through the upper half at once: enough to fill two cores, few enough to stay in the cache.
 const TOKENS_AT_ONCE = 1024;
@@ -41,7 +40,7 @@ export interface FeatureEffect {
 
 /**
  * Measures one feature after the other. Logits are averaged over all tokens where it is clamped (all but sinks); the divergence, which needs a whole distribution for
- * each token, over the last token of each context. Ranked are tokens that `corpus` knows.
+ * each token, over the last token of each context. Ranked are tokens that `corpus` knows, parts of characters left out.
  * @param corpus where the contexts are drawn from
  * @throws ShapeError for a feature out of range, CorpusError for a corpus without contexts, ArgumentError (options, a journal of other settings), DiskError, CancelledError
  */
@@ -60,7 +59,7 @@ export async function* causalEffects(
 
   const drawn = permutation(corpus.size, seededRandom(seed)).subarray(0, contexts);
   const texts = Array.from(drawn, (i) => corpus.tokens(i).subarray(0, tokens));
-  const known = knownTokens(corpus, model.config.vocabularySize);
+  const known = knownTokens(corpus, model.tokenizer);
   const header = {
     kind: "causal effects",
     model: model.id,
@@ -203,10 +202,4 @@ function meanLogProbability(p: Float32Array, logits: Float32Array): number {
   let sum = 0;
   for (let i = 0; i < p.length; i++) sum += p[i]! * logits[i]!;
   return sum - logSumExp(logits);
-}
-
-function digest(parts: readonly NodeJS.ArrayBufferView[]): string {
-  const hash = createHash("sha256");
-  for (const part of parts) hash.update(part);
-  return hash.digest("hex");
 }

@@ -1,4 +1,5 @@
 /** @file A file that long work appends its results to, one line of JSON each, so that it goes on where it was stopped. */
+import { createHash } from "node:crypto";
 import { type FileHandle, mkdir, open, readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { ArgumentError, FormatError } from "../errors.ts";
@@ -29,7 +30,9 @@ export class Journal<Result> {
       const found = parse<Record<string, unknown> | null>(first!, path, 1);
       const other = Object.keys(header).filter((key) => found?.[key] !== header[key]);
       if (other.length > 0)
-        throw new ArgumentError(`${path} holds results of another ${other.join(", another ")}; remove it or name another file`);
+        throw new ArgumentError(
+          `${path} has what a stopped run measured with another ${other.join(", another ")}: run that one to its end, or remove the file`,
+        );
     }
     const results = complete.map((line, i) => parse<Result>(line, path, i + 2));
     try {
@@ -55,6 +58,13 @@ export class Journal<Result> {
   async close(): Promise<void> {
     await this.#file.close();
   }
+}
+
+/** SHA-256, for what a header cannot hold whole. */
+export function digest(parts: Iterable<string | NodeJS.ArrayBufferView>): string {
+  const hash = createHash("sha256");
+  for (const part of parts) hash.update(part);
+  return hash.digest("hex");
 }
 
 function parse<Result>(line: string, path: string, number: number): Result {

@@ -1,12 +1,17 @@
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ContextSet } from "../corpus/contexts.ts";
 import type { Example } from "../features/feature.ts";
 import { LanguageModel } from "../model/language-model.ts";
+import { normal, seededRandom } from "../random.ts";
 import { SparseAutoencoder } from "../sae/autoencoder.ts";
 import { createEngine } from "../sae/kernels/index.ts";
 import { row, rowNorms } from "../tensor/matrix.ts";
 import { clamp } from "./clamp.ts";
-import { type SteeringCandidate, score, steeringScores, Vocabulary } from "./steering.ts";
+import { type SteeringCandidate, type SteeringScoreOptions, score, steeringScores, Vocabulary } from "./steering.ts";
 
 test("an answer on topic beats one off topic; a loop loses to both halves of that", () => {
   const topical = score("I am a great bridge over the bay and people cross me every day to reach the city", /bridge/);
@@ -80,6 +85,40 @@ describe("towards", () => {
     ).toBe(0);
     expect(vocabulary.towards({ tokens: [], top: [] }, [0, 1], [2, 2])).toBe(0);
   });
+});
+
+test("steering scores that were stopped go on from their journal, and end with the same numbers", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "steering-"));
+  const journal = join(folder, "journal.jsonl");
+  await using tiny = await LanguageModel.open(fileURLToPath(new URL("../model/fixtures/llama.gguf", import.meta.url)));
+  const { dIn } = tiny.config;
+  const engine = createEngine({ dIn, dSae: 3, activation: { kind: "relu" }, applyBDecToInput: false, threads: 1 });
+  const random = seededRandom(6);
+  engine.write(
+    "wDec",
+    Float32Array.from({ length: 3 * dIn }, () => normal(random)),
+  );
+  const sae = new SparseAutoencoder(engine, {});
+  const tokens = Int32Array.from({ length: 200 }, () => 3 + Math.floor(30 * random()));
+  const corpus = new ContextSet(64, tiny.tokenizer.endOfText, [{ id: "a", tokens: tokens.length }], [tokens]);
+  const candidates = [2, 0, 1].map((feature) => ({ feature, tokens: [{ token: 3 + feature, count: 9, mean: 1 }], top: [] }));
+  const measure = async (options: SteeringScoreOptions) => {
+    const results = [];
+    for await (const result of steeringScores(tiny, sae, candidates, corpus, { prompts: ["a", "b"], maxTokens: 4, ...options }))
+      results.push(result);
+    return results;
+  };
+
+  const whole = await measure({});
+  const stop = new AbortController();
+  const stopped = measure({ journal, signal: stop.signal, onProgress: ({ done }) => done === 2 && stop.abort() });
+  await expect(stopped).rejects.toMatchObject({ code: "E_CANCELLED" });
+  const begun = await readFile(journal, "utf8");
+  expect(begun.trimEnd().split("\n")).toHaveLength(1 + 2);
+  expect(await measure({ journal })).toEqual(whole);
+  expect((await readFile(journal, "utf8")).startsWith(begun)).toBe(true);
+  await expect(measure({ journal, maxTokens: 5 })).rejects.toThrow("has what a stopped run measured with another text length");
+  await rm(folder, { recursive: true });
 });
 
 describe("the steering score on the default model", () => {

@@ -5,10 +5,12 @@
 import type { ContextSet } from "../corpus/contexts.ts";
 import { ArgumentError } from "../errors.ts";
 import type { Example, FeatureStatistics, Steering } from "../features/feature.ts";
+import { tokenCounts } from "../features/logit-effects.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import type { Message, Tokenizer } from "../model/tokenizer.ts";
 import type { SparseAutoencoder } from "../sae/autoencoder.ts";
 import { clamp, DEFAULT_SHARE } from "./clamp.ts";
+import { digest, Journal } from "./journal.ts";
 
 export interface SteeringTrial {
   readonly feature: number;
@@ -73,11 +75,18 @@ function distinctTriples(words: readonly string[]): number {
 /** What the steering score needs to know of a feature. */
 export type SteeringCandidate = Pick<FeatureStatistics, "feature" | "tokens" | "top">;
 
+export interface FeatureSteering {
+  readonly feature: number;
+  readonly steering: Steering;
+}
+
 export interface SteeringScoreOptions {
   readonly share?: number;
   /** Beginnings that say nothing, for the model to continue. */
   readonly prompts?: readonly string[];
   readonly maxTokens?: number;
+  /** A file that keeps what was measured: a run that was stopped goes on from it. */
+  readonly journal?: string;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (progress: { done: number; features: number }) => void;
 }
@@ -93,31 +102,52 @@ const LEAST_DIFFERENCE = 0.02;
 /**
  * The steering score, one feature after the other: the model continues neutral beginnings, greedily, with the feature clamped and without.
  * @param corpus what `candidates` were collected from; a feature's own tokens are those that its contexts have far more of
- * @throws ArgumentError, ShapeError for a feature out of range, CancelledError
+ * @throws ArgumentError (options, a journal of other settings), ShapeError for a feature out of range, DiskError, CancelledError
  */
 export async function* steeringScores(
   model: LanguageModel,
   sae: SparseAutoencoder,
   candidates: readonly SteeringCandidate[],
   corpus: ContextSet,
-  { share = DEFAULT_SHARE, prompts = NEUTRAL, maxTokens = 24, signal, onProgress }: SteeringScoreOptions = {},
-): AsyncGenerator<{ feature: number; steering: Steering }, void, undefined> {
+  { share = DEFAULT_SHARE, prompts = NEUTRAL, maxTokens = 24, journal, signal, onProgress }: SteeringScoreOptions = {},
+): AsyncGenerator<FeatureSteering, void, undefined> {
   if (prompts.length === 0) throw new ArgumentError("no prompt to continue; name at least one");
   const beginnings = prompts.map((prompt) => [model.tokenizer.endOfText, ...model.tokenizer.encode(prompt)]);
   const vocabulary = new Vocabulary(model.tokenizer, corpus);
   const interventions = candidates.map(({ feature }) => [clamp(sae, { [feature]: { share } })]);
   const options = { maxTokens, batchSize: prompts.length, signal };
-  const plain = (await model.generateBatch(beginnings, options)).flatMap(({ tokens }) => tokens);
-  for (const [i, candidate] of candidates.entries()) {
-    const texts = await model.generateBatch(beginnings, { ...options, interventions: interventions[i]! });
-    const towards = vocabulary.towards(
-      candidate,
-      plain,
-      texts.flatMap(({ tokens }) => tokens),
-    );
-    const fluency = texts.reduce((sum, { text }) => sum + distinctTriples(wordsOf(text)), 0) / texts.length;
-    onProgress?.({ done: i + 1, features: candidates.length });
-    yield { feature: candidate.feature, steering: { share, towards, fluency, text: `${prompts[0]}${texts[0]!.text}` } };
+  const header = {
+    kind: "steering scores",
+    model: model.id,
+    hook: model.hook,
+    autoencoder: sae.fingerprint(),
+    share,
+    "text length": maxTokens,
+    "set of prompts": digest([JSON.stringify(prompts)]),
+    corpus: digest([corpus.data]),
+    "choice of features": digest([JSON.stringify(candidates)]),
+  };
+  const log = journal === undefined ? undefined : await Journal.open<FeatureSteering>(journal, header);
+  try {
+    const measured = new Map(log?.results.map((result) => [result.feature, result]));
+    let plain: number[] | undefined;
+    for (const [i, candidate] of candidates.entries()) {
+      const { feature } = candidate;
+      let result = measured.get(feature);
+      if (result === undefined) {
+        plain ??= (await model.generateBatch(beginnings, options)).flatMap(({ tokens }) => tokens);
+        const texts = await model.generateBatch(beginnings, { ...options, interventions: interventions[i]! });
+        const steered = texts.flatMap(({ tokens }) => tokens);
+        const towards = vocabulary.towards(candidate, plain, steered);
+        const fluency = texts.reduce((sum, { text }) => sum + distinctTriples(wordsOf(text)), 0) / texts.length;
+        result = { feature, steering: { share, towards, fluency, text: `${prompts[0]}${texts[0]!.text}` } };
+        await log?.append([result]);
+      }
+      onProgress?.({ done: i + 1, features: candidates.length });
+      yield result;
+    }
+  } finally {
+    await log?.close();
   }
 }
 
@@ -129,9 +159,7 @@ export class Vocabulary {
 
   constructor(tokenizer: Pick<Tokenizer, "tokenText" | "vocabularySize">, corpus: Pick<ContextSet, "data">) {
     this.#tokenizer = tokenizer;
-    const counts = new Uint32Array(tokenizer.vocabularySize);
-    for (const token of corpus.data) counts[token]!++;
-    this.#corpus = new Shares(Array.from(counts, (count, token) => [this.#key(token), count] as const));
+    this.#corpus = new Shares(Array.from(tokenCounts(corpus, tokenizer), (count, token) => [this.#key(token), count] as const));
   }
 
   /**
