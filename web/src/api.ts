@@ -92,8 +92,8 @@ export function featureQuery(sae: string, feature: number) {
     queryFn: ({ signal }: { signal: AbortSignal }) => get<Feature>(`${of(sae)}/features/${feature}`, signal),
   };
 }
-export function useFeature(sae: string, feature: number) {
-  return useQuery(featureQuery(sae, feature));
+export function useFeature(sae: string, feature: number, enabled = true) {
+  return useQuery({ ...featureQuery(sae, feature), enabled });
 }
 
 export function useStrength(sae: string, feature: number) {

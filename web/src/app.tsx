@@ -1,8 +1,8 @@
 /** @file The page: its header, and the view that the address names. */
-import { QueryClientProvider } from "@tanstack/react-query";
+import { QueryClientProvider, usePrefetchQuery } from "@tanstack/react-query";
 import { lazy, type ReactNode, Suspense, useState } from "react";
 import { Link, Route, Switch, useLocation, useSearchParams } from "wouter";
-import { useFamily } from "./api.ts";
+import { featureQuery, useFamily } from "./api.ts";
 import { count } from "./format.ts";
 import { KeysDialog, useKeys } from "./keys.tsx";
 import { Boundary } from "./parts/boundary.tsx";
@@ -47,7 +47,7 @@ function Page() {
       </a>
       <Header />
       <main className="main" id="main" tabIndex={-1}>
-        <Boundary key={path}>
+        <Boundary key={path.replace(/\d+$/, "")}>
           <Suspense fallback={<Loading />}>
             <Switch>
               <Route path="/" component={Chat} />
@@ -55,7 +55,7 @@ function Page() {
               <Route path="/training" component={TrainingView} />
               <Route path="/:sae/features">{({ sae }) => <Features key={sae} sae={decodeURIComponent(sae)} />}</Route>
               <Route path="/:sae/features/:feature">
-                {({ sae, feature }) => <FeatureView sae={decodeURIComponent(sae)} feature={Number(feature)} />}
+                {({ sae, feature }) => <FeaturePage sae={decodeURIComponent(sae)} feature={Number(feature)} />}
               </Route>
               <Route path="/:sae/map">{({ sae }) => <MapView sae={decodeURIComponent(sae)} />}</Route>
               <Route>
@@ -70,6 +70,12 @@ function Page() {
       <KeysDialog open={keys} onClose={() => setKeys(false)} />
     </>
   );
+}
+
+/** Asks for the feature while the code that shows it is still on its way. */
+function FeaturePage({ sae, feature }: { sae: string; feature: number }) {
+  usePrefetchQuery(featureQuery(sae, feature));
+  return <FeatureView sae={sae} feature={feature} />;
 }
 
 function Header() {

@@ -1,7 +1,7 @@
 /** @file A feature as it is named elsewhere: a link to it, its description, a number about it. */
 import type { ReactNode } from "react";
 import { Link } from "wouter";
-import type { Description as Described } from "../api.ts";
+import type { Description as Described, Feature } from "../api.ts";
 import { percent } from "../format.ts";
 import "./feature.css";
 
@@ -78,4 +78,11 @@ export function Stat({ name, value, unit, meaning }: StatProps) {
       </dd>
     </div>
   );
+}
+
+/** Its description, or what stands for one. */
+export function titleOf({ feature, description, tokens }: Feature): string {
+  if (description) return description.text;
+  const words = [...new Set(tokens.map(({ text }) => text.trim()).filter((text) => text !== ""))].slice(0, 4);
+  return words.length === 0 ? `Feature ${feature}` : `Fires at ${words.map((word) => `“${word}”`).join(", ")}`;
 }

@@ -1,5 +1,5 @@
 /** @file Tokens in a row, each as strong in colour as a feature is active on it. */
-import { type CSSProperties, type PointerEvent, useState } from "react";
+import { type PointerEvent, useState } from "react";
 import { decimal } from "../format.ts";
 import "./token-strip.css";
 
@@ -46,7 +46,7 @@ export function TokenStrip({ tokens, activations, largest = 1, peak, compact = t
         const shared = {
           className: `token${activation < 0 ? " below" : ""}${i === peak ? " peak" : ""}${i === chosen ? " chosen" : ""}`,
           "data-index": i,
-          style: activation === 0 ? undefined : ({ "--a": strength(activation, largest) } as CSSProperties),
+          style: activation === 0 ? undefined : { "--a": strength(activation, largest) },
         };
         return onToken ? (
           // biome-ignore lint/suspicious/noArrayIndexKey: a token is its place

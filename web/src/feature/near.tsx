@@ -1,0 +1,69 @@
+/** @file Features that have to do with one: near in direction, active together, and what it is in the other autoencoders. */
+import { type Feature, useFamily } from "../api.ts";
+import { count, decimal, percent } from "../format.ts";
+import { FeatureLink } from "../parts/feature.tsx";
+import { Few } from "../parts/few.tsx";
+import { Section } from "../parts/section.tsx";
+import "./near.css";
+
+const FEW = 6;
+
+export function Neighbours({ sae, data: { neighbours } }: { sae: string; data: Feature }) {
+  if (neighbours.length === 0) return null;
+  return (
+    <Section title="Neighbours" note="cosine of the directions">
+      <Few items={neighbours} few={FEW} what="neighbours" className="near">
+        {({ feature, cosine, description }) => (
+          <li key={feature}>
+            <FeatureLink sae={sae} feature={feature} description={description} />
+            <span className="mono">{cosine.toFixed(3)}</span>
+          </li>
+        )}
+      </Few>
+    </Section>
+  );
+}
+
+export function Coactive({ sae, data: { coactive } }: { sae: string; data: Feature }) {
+  if (coactive.length === 0) return null;
+  return (
+    <Section title="Active together" note="share of its firing · times as often as by chance">
+      <Few items={coactive} few={FEW} what="features" className="near">
+        {({ feature, share, lift, description }) => (
+          <li key={feature}>
+            <FeatureLink sae={sae} feature={feature} description={description} />
+            <span className="mono">
+              {percent(share)} · {decimal(lift)} ×
+            </span>
+          </li>
+        )}
+      </Few>
+    </Section>
+  );
+}
+
+/** The nearest features of smaller autoencoders are what it may have split from, those of larger ones what it splits into. */
+export function Relations({ data: { relations }, dSae }: { data: Feature; dSae: number | undefined }) {
+  const family = useFamily().data;
+  const sizeOf = (id: string) => family?.autoencoders.find((sae) => sae.id === id)?.dSae ?? 0;
+  const groups = Map.groupBy(relations, ({ autoencoder }) => autoencoder);
+  return [...groups].map(([id, related]) => (
+    <Section
+      key={id}
+      title={`${sizeOf(id) < (dSae ?? 0) ? "Ancestors" : "Successors"} in ${id}`}
+      note={`${count(sizeOf(id))} features · cosine`}
+    >
+      <Few items={related} few={FEW} what="features" className="near">
+        {({ feature, cosine, coactivation, description }) => (
+          <li key={feature}>
+            <FeatureLink sae={id} feature={feature} description={description} />
+            <span className="mono">
+              {cosine.toFixed(3)}
+              {coactivation !== undefined && ` · ${percent(coactivation)}`}
+            </span>
+          </li>
+        )}
+      </Few>
+    </Section>
+  ));
+}
