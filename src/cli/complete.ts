@@ -18,7 +18,8 @@ interface CompleteOptions extends ModelOptions {
   textField?: string;
   plot?: string;
   minRecall: number;
-  maxFalse: number;
+  minPrecision: number;
+  maxElsewhere: number;
   limit: number;
   json: boolean;
 }
@@ -38,7 +39,8 @@ export function completeCommand(): Command {
           realNumber(0, 1),
           0.75,
         )
-        .option("--max-false <share>", "share of the other concepts' sentences on which it may be active", realNumber(0, 1), 0.01)
+        .option("--min-precision <share>", "share of the sentences on which it is active that are the concept's", realNumber(0, 1), 0.6)
+        .option("--max-elsewhere <share>", "share of the tokens of ordinary text at which it may be as active", realNumber(0, 1), 0.001)
         .option("--plot <file>", "draw the curves into an .svg file")
         .option("--limit <n>", "concepts to show, the most frequent first", wholeNumber(), 40),
     ),
@@ -63,7 +65,8 @@ export function completeCommand(): Command {
     const studies = await completeness(model, saes, list, occurrences, {
       sinkThreshold: await sinkThreshold(model),
       minRecall: options.minRecall,
-      maxFalse: options.maxFalse,
+      minPrecision: options.minPrecision,
+      maxElsewhere: options.maxElsewhere,
       signal: interrupted,
       onProgress: (done, sentences) => reading.update(done / sentences, `${count(done)} of ${count(sentences)}`),
     }).finally(() => reading.clear());

@@ -4,7 +4,7 @@ import { createEngine } from "../sae/kernels/index.ts";
 import { matrix } from "../tensor/matrix.ts";
 import { type ConceptList, parseConcepts } from "./completeness/concepts.ts";
 import { probability } from "./completeness/logistic.ts";
-import { completeness, type ResidualReader } from "./completeness.ts";
+import { type Completeness, completeness, type ResidualReader } from "./completeness.ts";
 
 /** An autoencoder whose features are the coordinates: f = ReLU(x). */
 function coordinates(n: number): SparseAutoencoder {
@@ -64,7 +64,7 @@ test("a feature of its own is active on the concept's held-out sentences and on 
   const [study, again] = await completeness(model, [coordinates(5), coordinates(5)], COLOURS, occurrences, { sinkThreshold: 100 });
   expect(model.passes).toBe(1); // sixteen sentences go through the model together, once for all autoencoders
   expect(again).toEqual(study);
-  const perfect = { dedicated: true, recall: 1, precision: 1, falseShare: 0, auroc: 1 };
+  const perfect = { dedicated: true, recall: 1, precision: 1, falseShare: 0, elsewhere: 0, auroc: 1 };
   expect(study!.results).toEqual([
     { concept: "red", occurrences: 19, frequency: Math.log10(19.5 / 2), feature: 0, ...perfect },
     // Held out, it is silent like everything else.
@@ -77,6 +77,7 @@ test("a feature of its own is active on the concept's held-out sentences and on 
       recall: 0,
       precision: 0,
       falseShare: 0,
+      elsewhere: 0,
       auroc: 0.5,
     },
     // Of six held-out sentences about other colours it fires on grey's two: two wins of three, and a draw for the third.
@@ -89,6 +90,7 @@ test("a feature of its own is active on the concept's held-out sentences and on 
       recall: 1,
       precision: 0.5,
       falseShare: 1 / 3,
+      elsewhere: 0,
       auroc: 5 / 6,
     },
     { concept: "grey", occurrences: 199, frequency: Math.log10(99.75), feature: 4, ...perfect },
@@ -138,7 +140,28 @@ test("sentences of another concept that mention this one count on neither side",
   const model = reader(1, (words) => (words.includes("one") ? { 0: 1 } : {}));
   const [study] = await completeness(model, [coordinates(1)], list, none(list), { sinkThreshold: 100 });
   // In "one and two" the feature is active at "two": that tells nothing of "one", which is mentioned there.
-  expect(study!.results[0]).toMatchObject({ dedicated: true, recall: 1, precision: 1, falseShare: 0, auroc: 1 });
+  expect(study!.results[0]).toMatchObject({ dedicated: true, recall: 1, precision: 1, falseShare: 0, elsewhere: 0, auroc: 1 });
+});
+
+test("a feature that is as active in ordinary text about other things is no concept's own", async () => {
+  // Feature 0 is the first syllable of red, which ordinary text has too; 1 is red, but only in three of four sentences. 2: green, which ordinary text may mention.
+  const model = reader(3, (words) => {
+    const text = words.join(" ");
+    if (text.endsWith("red")) return text.endsWith("like red") ? { 0: 4 } : { 0: 4, 1: 4 };
+    if (text.endsWith("reddition")) return { 0: 4 };
+    return text.endsWith("green") ? { 2: 4 } : {};
+  });
+  const passages = ["A reddition.", "One more reddition.", "green", "green"];
+  const study = (options: { passages?: readonly string[]; maxElsewhere?: number }) =>
+    completeness(model, [coordinates(3)], COLOURS, { ...none(COLOURS), ...options }, { sinkThreshold: 100, ...options });
+  expect((await study({}))[0]!.results[0]).toMatchObject({ feature: 0, dedicated: true, elsewhere: 0 });
+  const [{ results }] = (await study({ passages })) as [Completeness];
+  expect(results.slice(0, 2)).toMatchObject([
+    { feature: 1, dedicated: true, elsewhere: 0 },
+    { feature: 2, dedicated: true, elsewhere: 0 },
+  ]);
+  // With room for one token in three, it is in the choosing half of the passages: one of its five tokens.
+  expect((await study({ passages, maxElsewhere: 0.34 }))[0]!.results[0]).toMatchObject({ feature: 0, dedicated: true });
 });
 
 test("an autoencoder of another width, or counts of another list, are refused", async () => {

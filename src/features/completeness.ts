@@ -26,8 +26,10 @@ export interface CompletenessOptions {
   readonly strength?: number;
   /** A dedicated feature is active on at least this share of the concept's held-out sentences … */
   readonly minRecall?: number;
-  /** … and on at most this share of the other concepts'. */
-  readonly maxFalse?: number;
+  /** … of the sentences on which it is active at least this share is the concept's … */
+  readonly minPrecision?: number;
+  /** … and it is as active at no more than this share of the tokens of ordinary text. */
+  readonly maxElsewhere?: number;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (done: number, sentences: number) => void;
 }
@@ -47,6 +49,8 @@ export interface ConceptResult {
   readonly precision: number;
   /** Share of the other concepts' sentences on which it is active. */
   readonly falseShare: number;
+  /** Share of the tokens of ordinary text, in passages that do not mention the concept, at which it is active. */
+  readonly elsewhere: number;
   /** Chance that it is more active on a sentence of the concept than on one of another. */
   readonly auroc: number;
 }
@@ -61,6 +65,9 @@ export interface Completeness {
 }
 
 const SENTENCES_PER_PASS = 64; // about a thousand tokens
+const PASSAGES_PER_PASS = 4;
+// A feature of something rare is silent in text about other things: one in a thousand tokens leaves room for what is like it.
+const MAX_ELSEWHERE = 0.001;
 
 /**
  * Studies autoencoders of one place of a model. Sentences alternate: the first, third, … of each concept choose its feature, the others test it. A sentence's
@@ -73,23 +80,28 @@ export async function completeness(
   saes: readonly Pick<SparseAutoencoder, "dIn" | "dSae" | "encode">[],
   list: ConceptList,
   occurrences: Occurrences,
-  { strength = 0.5, minRecall = 0.75, maxFalse = 0.01, ...options }: CompletenessOptions,
+  { strength = 0.5, minRecall = 0.75, minPrecision = 0.6, maxElsewhere = MAX_ELSEWHERE, ...options }: CompletenessOptions,
 ): Promise<Completeness[]> {
   if (occurrences.counts.length !== list.concepts.length)
     throw new ShapeError(`the list has ${list.concepts.length} concepts, occurrences of ${occurrences.counts.length} were counted`);
   const sentences = sentencesOf(list);
   const peaks = await peakActivations(model, saes, sentences, options);
+  const text = await ordinaryActivations(model, saes, list, occurrences.passages ?? [], options);
   const perMillion = 1e6 / Math.max(1, occurrences.words);
   const frequencies = occurrences.counts.map((n) => Math.log10((n + 0.5) * perMillion));
   return saes.map(({ dSae }, i) => {
-    const chosen = choose(peaks[i]!, sentences, list.concepts.length, strength);
+    const elsewhere = (feature: number, concept: number, bar: number, heldOut: boolean) => shareOf(text, i, feature, concept, bar, heldOut);
+    const fits = (feature: number, concept: number, bar: number) => elsewhere(feature, concept, bar, false) <= maxElsewhere;
+    const chosen = choose(peaks[i]!, sentences, list.concepts.length, strength, fits);
     const results = list.concepts.map(({ name }, concept): ConceptResult => {
       const about = { concept: name, occurrences: occurrences.counts[concept]!, frequency: frequencies[concept]! };
       const best = chosen[concept];
-      if (best === undefined) return { ...about, dedicated: false, recall: 0, precision: 0, falseShare: 0, auroc: 0.5 };
+      if (best === undefined) return { ...about, dedicated: false, recall: 0, precision: 0, falseShare: 0, elsewhere: 0, auroc: 0.5 };
       const { feature, bar } = best;
       const score = judge(peaks[i]!.get(feature)!, sentences, concept, bar);
-      return { ...about, feature, dedicated: score.recall >= minRecall && score.falseShare <= maxFalse, ...score };
+      const outside = elsewhere(feature, concept, bar, true);
+      const dedicated = score.recall >= minRecall && score.precision >= minPrecision && outside <= maxElsewhere;
+      return { ...about, feature, dedicated, elsewhere: outside, ...score };
     });
     const curve = fitLogistic(
       frequencies,
@@ -134,44 +146,115 @@ async function peakActivations(
   model: ResidualReader,
   saes: readonly Pick<SparseAutoencoder, "dIn" | "encode">[],
   sentences: readonly Sentence[],
-  { sinkThreshold, signal, onProgress }: CompletenessOptions,
+  { onProgress, ...options }: CompletenessOptions,
 ): Promise<Peaks[]> {
   const peaks = saes.map((): Peaks => new Map());
   for (let first = 0; first < sentences.length; first += SENTENCES_PER_PASS) {
-    if (signal?.aborted) throw new CancelledError(`stopped after ${first} of ${sentences.length} sentences`);
+    if (options.signal?.aborted) throw new CancelledError(`stopped after ${first} of ${sentences.length} sentences`);
     const pass = sentences.slice(first, first + SENTENCES_PER_PASS);
-    const encoded = pass.map(({ text }) => model.tokenizer.encode(text));
-    const residual = await model.residual(
-      encoded.map((tokens) => [model.tokenizer.endOfText, ...tokens]),
-      { signal },
-    );
-    const norms = rowNorms(residual);
-    const rows: number[] = [];
-    const sentenceOf: number[] = [];
-    let start = 0;
-    for (const [i, tokens] of encoded.entries()) {
-      for (const position of positionsOf(pass[i]!, tokens, model.tokenizer)) {
-        const row = start + 1 + position;
-        if (norms[row]! > sinkThreshold) continue;
-        rows.push(row);
-        sentenceOf.push(first + i);
-      }
-      start += 1 + tokens.length;
-    }
-    const x = takeRows(residual, rows);
+    const texts = pass.map(({ text }) => text);
+    const { x, textOf } = await residualsAt(model, texts, (i, tokens) => positionsOf(pass[i]!, tokens, model.tokenizer), options);
     for (const [i, sae] of saes.entries()) {
-      if (sae.dIn !== x.cols)
-        throw new ShapeError(
-          `an autoencoder reads residuals of width ${sae.dIn}; the model's are ${x.cols} wide. Was it trained on another model?`,
-        );
-      const { indptr, indices, values } = await sae.encode(x);
-      for (const [t, sentence] of sentenceOf.entries()) {
-        for (let e = indptr[t]!; e < indptr[t + 1]!; e++) raise(peaks[i]!, indices[e]!, sentence, values[e]!);
+      const { indptr, indices, values } = await encoded(sae, x);
+      for (const [t, sentence] of textOf.entries()) {
+        for (let e = indptr[t]!; e < indptr[t + 1]!; e++) raise(peaks[i]!, indices[e]!, first + sentence, values[e]!);
       }
     }
     onProgress?.(first + pass.length, sentences.length);
   }
   return peaks;
+}
+
+/** What is active in ordinary text. */
+interface OrdinaryText {
+  /** Of each passage, the tokens that were read and the concepts that it mentions. */
+  readonly tokens: readonly number[];
+  readonly mentioned: readonly ReadonlySet<number>[];
+  /** Per autoencoder: feature → the passages in which it is active, once for each token, and how much. */
+  readonly active: readonly ReadonlyMap<number, { readonly passages: number[]; readonly values: number[] }>[];
+}
+
+async function ordinaryActivations(
+  model: ResidualReader,
+  saes: readonly Pick<SparseAutoencoder, "dIn" | "encode">[],
+  list: ConceptList,
+  passages: readonly string[],
+  options: CompletenessOptions,
+): Promise<OrdinaryText> {
+  const find = mentionFinder(list);
+  const mentioned = passages.map((text) => new Set(find(text).mentions.map(({ concept }) => concept)));
+  const tokens = passages.map(() => 0);
+  const active = saes.map(() => new Map<number, { passages: number[]; values: number[] }>());
+  for (let first = 0; first < passages.length; first += PASSAGES_PER_PASS) {
+    if (options.signal?.aborted) throw new CancelledError(`stopped after ${first} of ${passages.length} passages`);
+    const { x, textOf } = await residualsAt(model, passages.slice(first, first + PASSAGES_PER_PASS), (_, ids) => [...ids.keys()], options);
+    for (const passage of textOf) tokens[first + passage]!++;
+    for (const [i, sae] of saes.entries()) {
+      const { indptr, indices, values } = await encoded(sae, x);
+      for (const [t, passage] of textOf.entries()) {
+        for (let e = indptr[t]!; e < indptr[t + 1]!; e++) {
+          const entry = active[i]!.get(indices[e]!) ?? { passages: [], values: [] };
+          active[i]!.set(indices[e]!, entry);
+          entry.passages.push(first + passage);
+          entry.values.push(values[e]!);
+        }
+      }
+    }
+  }
+  return { tokens, mentioned, active };
+}
+
+/** At which share of the tokens of a half of the passages, those that do not mention a concept, a feature reaches the bar. */
+function shareOf(
+  { tokens, mentioned, active }: OrdinaryText,
+  sae: number,
+  feature: number,
+  concept: number,
+  bar: number,
+  heldOut: boolean,
+): number {
+  const counts = (passage: number) => (passage % 2 === 1) === heldOut && !mentioned[passage]!.has(concept);
+  const all = tokens.reduce((sum, n, passage) => sum + (counts(passage) ? n : 0), 0);
+  const { passages, values } = active[sae]!.get(feature) ?? { passages: [], values: [] };
+  let reached = 0;
+  for (const [e, passage] of passages.entries()) if (values[e]! >= bar && counts(passage)) reached++;
+  return all === 0 ? 0 : reached / all;
+}
+
+/** The residuals of texts at some of their tokens, sinks left out, and the text that each is of. */
+async function residualsAt(
+  model: ResidualReader,
+  texts: readonly string[],
+  positions: (text: number, tokens: readonly number[]) => readonly number[],
+  { sinkThreshold, signal }: CompletenessOptions,
+): Promise<{ x: Matrix; textOf: number[] }> {
+  const encoded = texts.map((text) => model.tokenizer.encode(text));
+  const residual = await model.residual(
+    encoded.map((tokens) => [model.tokenizer.endOfText, ...tokens]),
+    { signal },
+  );
+  const norms = rowNorms(residual);
+  const rows: number[] = [];
+  const textOf: number[] = [];
+  let start = 0;
+  for (const [i, tokens] of encoded.entries()) {
+    for (const position of positions(i, tokens)) {
+      const row = start + 1 + position;
+      if (norms[row]! > sinkThreshold) continue;
+      rows.push(row);
+      textOf.push(i);
+    }
+    start += 1 + tokens.length;
+  }
+  return { x: takeRows(residual, rows), textOf };
+}
+
+async function encoded(sae: Pick<SparseAutoencoder, "dIn" | "encode">, x: Matrix) {
+  if (sae.dIn !== x.cols)
+    throw new ShapeError(
+      `an autoencoder reads residuals of width ${sae.dIn}; the model's are ${x.cols} wide. Was it trained on another model?`,
+    );
+  return sae.encode(x);
 }
 
 /** The token that completes each mention of a sentence's concept, and the one after. */
@@ -202,10 +285,18 @@ interface Choice {
   /** The activation from which it counts as active. */
   readonly bar: number;
   readonly f1: number;
+  /** Whether it is silent enough in ordinary text. */
+  readonly fits: boolean;
 }
 
-/** For each concept the feature with the best F1 on the choosing half; among equals the stronger, then the first. */
-function choose(peaks: Peaks, sentences: readonly Sentence[], concepts: number, strength: number): (Choice | undefined)[] {
+/** For each concept the feature with the best F1 on the choosing half, of those that fit, if any does; among equals the stronger, then the first. */
+function choose(
+  peaks: Peaks,
+  sentences: readonly Sentence[],
+  concepts: number,
+  strength: number,
+  fits: (feature: number, concept: number, bar: number) => boolean,
+): (Choice | undefined)[] {
   const own = new Uint32Array(concepts); // sentences of the choosing half
   for (const { concept, heldOut } of sentences) if (!heldOut) own[concept]!++;
   const best = new Array<Choice | undefined>(concepts).fill(undefined);
@@ -220,8 +311,13 @@ function choose(peaks: Peaks, sentences: readonly Sentence[], concepts: number, 
       const bar = (strength * sum) / own[concept]!;
       const { hits, falseHits } = count(peaks.get(feature)!, sentences, concept, bar, false);
       const f1 = (2 * hits) / (own[concept]! + hits + falseHits);
+      // Whatever fits is better than whatever does not.
       const before = best[concept];
-      if (before === undefined || f1 > before.f1 || (f1 === before.f1 && bar > before.bar)) best[concept] = { feature, bar, f1 };
+      const mayBeBest = before === undefined || !before.fits || f1 > before.f1 || (f1 === before.f1 && bar > before.bar);
+      if (!mayBeBest) continue;
+      const fitting = fits(feature, concept, bar);
+      if (before?.fits === fitting && !(f1 > before.f1 || (f1 === before.f1 && bar > before.bar))) continue;
+      if (before === undefined || fitting || !before.fits) best[concept] = { feature, bar, f1, fits: fitting };
     }
   }
   return best;

@@ -62,7 +62,7 @@ test("occurrences are counted in documents of the concept's language, or of none
     { id: "d", text: "lass let dog", language: "de" },
   ];
   // Rust: 2 in a, 1 in c. JavaScript: 1 in b, 1 in c. Words: let x 1 let y dog | let z | let it be | lass let dog.
-  expect(await countOccurrences(documents, keywords)).toEqual({ documents: 4, words: 6 + 2 + 3 + 3, counts: [3, 2, 2] });
+  expect(await countOccurrences(documents, keywords)).toMatchObject({ documents: 4, words: 6 + 2 + 3 + 3, counts: [3, 2, 2] });
 });
 
 test("a list that is wrong is refused with one sentence that says where", () => {

@@ -6,6 +6,7 @@ import { readFile, stat } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import type { Document } from "../../corpus/documents.ts";
 import { CancelledError, FormatError, NotFoundError } from "../../errors.ts";
+import { seededRandom } from "../../random.ts";
 
 export interface Concept {
   readonly name: string;
@@ -221,7 +222,15 @@ export interface Occurrences {
   readonly words: number;
   /** How often each concept of the list occurs. */
   readonly counts: readonly number[];
+  /** Passages from documents drawn at random: what ordinary text is like. */
+  readonly passages?: readonly string[];
 }
+
+// Some 30,000 tokens.
+const PASSAGES = 128;
+const PASSAGE_CHARACTERS = 1000;
+// What is left of a character outside the basic plane that a cut went through.
+const HALF_CHARACTERS = /^[\uDC00-\uDFFF]|[\uD800-\uDBFF]$/g;
 
 /** Counts how often the concepts occur in documents. @throws CancelledError, and what reading the documents throws */
 export async function countOccurrences(
@@ -231,6 +240,8 @@ export async function countOccurrences(
 ): Promise<Occurrences> {
   const mentions = mentionFinder(list);
   const counts = new Array<number>(list.concepts.length).fill(0);
+  const passages: string[] = [];
+  const random = seededRandom(0);
   let [total, words] = [0, 0];
   for await (const { text, language } of documents) {
     if (signal?.aborted) throw new CancelledError(`stopped counting after ${total} documents`);
@@ -240,10 +251,14 @@ export async function countOccurrences(
       const { languages } = list.concepts[concept]!;
       if (languages === undefined || language === undefined || languages.includes(language)) counts[concept]!++;
     }
+    // A reservoir: every document so far is equally likely to have a passage in it.
+    const place = total < PASSAGES ? total : Math.floor(random() * (total + 1));
+    const start = Math.floor(random() * Math.max(1, text.length - PASSAGE_CHARACTERS));
+    if (place < PASSAGES) passages[place] = text.slice(start, start + PASSAGE_CHARACTERS).replace(HALF_CHARACTERS, "");
     total++;
     onProgress?.(total);
   }
-  return { documents: total, words, counts };
+  return { documents: total, words, counts, passages };
 }
 
 function parseJson(text: string, where: string): unknown {

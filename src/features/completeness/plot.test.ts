@@ -4,7 +4,7 @@ import { completenessPlot } from "./plot.ts";
 
 const result = (concept: string, frequency: number, dedicated: boolean): ConceptResult => ({
   ...{ concept, occurrences: 10 ** frequency, frequency, feature: 7, dedicated },
-  ...{ recall: 1, precision: 1, falseShare: 0, auroc: 1 },
+  ...{ recall: 1, precision: 1, falseShare: 0, elsewhere: 0, auroc: 1 },
 });
 
 test("a curve, a tick for every concept, and a label for every autoencoder", () => {
