@@ -92,7 +92,7 @@ export async function completeness(
   return saes.map(({ dSae }, i) => {
     const elsewhere = (feature: number, concept: number, bar: number, heldOut: boolean) => shareOf(text, i, feature, concept, bar, heldOut);
     const fits = (feature: number, concept: number, bar: number) => elsewhere(feature, concept, bar, false) <= maxElsewhere;
-    const chosen = choose(peaks[i]!, sentences, list.concepts.length, strength, fits);
+    const chosen = choose(peaks[i]!, sentences, list.concepts.length, { strength, minRecall, fits });
     const results = list.concepts.map(({ name }, concept): ConceptResult => {
       const about = { concept: name, occurrences: occurrences.counts[concept]!, frequency: frequencies[concept]! };
       const best = chosen[concept];
@@ -285,17 +285,18 @@ interface Choice {
   /** The activation from which it counts as active. */
   readonly bar: number;
   readonly f1: number;
-  /** Whether it is silent enough in ordinary text. */
+  /** Whether it could be the concept's own, by the choosing half. */
   readonly fits: boolean;
 }
 
-/** For each concept the feature with the best F1 on the choosing half, of those that fit, if any does; among equals the stronger, then the first. */
+/**
+ * For each concept the feature with the best F1 on the choosing half, of those that could be its own there (`minRecall`, `fits`), or of all if none could; among equals the stronger, then the first.
+ */
 function choose(
   peaks: Peaks,
   sentences: readonly Sentence[],
   concepts: number,
-  strength: number,
-  fits: (feature: number, concept: number, bar: number) => boolean,
+  { strength, minRecall, fits }: { strength: number; minRecall: number; fits: (feature: number, concept: number, bar: number) => boolean },
 ): (Choice | undefined)[] {
   const own = new Uint32Array(concepts); // sentences of the choosing half
   for (const { concept, heldOut } of sentences) if (!heldOut) own[concept]!++;
@@ -311,13 +312,11 @@ function choose(
       const bar = (strength * sum) / own[concept]!;
       const { hits, falseHits } = count(peaks.get(feature)!, sentences, concept, bar, false);
       const f1 = (2 * hits) / (own[concept]! + hits + falseHits);
-      // Whatever fits is better than whatever does not.
       const before = best[concept];
-      const mayBeBest = before === undefined || !before.fits || f1 > before.f1 || (f1 === before.f1 && bar > before.bar);
-      if (!mayBeBest) continue;
-      const fitting = fits(feature, concept, bar);
-      if (before?.fits === fitting && !(f1 > before.f1 || (f1 === before.f1 && bar > before.bar))) continue;
-      if (before === undefined || fitting || !before.fits) best[concept] = { feature, bar, f1, fits: fitting };
+      const better = before === undefined || f1 > before.f1 || (f1 === before.f1 && bar > before.bar);
+      if (!better && before.fits) continue; // spares looking at the text
+      const fitting = hits >= minRecall * own[concept]! && fits(feature, concept, bar);
+      if (fitting === (before?.fits ?? false) ? better : fitting) best[concept] = { feature, bar, f1, fits: fitting };
     }
   }
   return best;
