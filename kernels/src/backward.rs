@@ -237,7 +237,6 @@ impl Sae {
                             f,
                             inputs: std::array::from_fn(|j| &inputs[token(j)..][..d_in]),
                             errors: std::array::from_fn(|j| &errors[token(j)..][..d_in]),
-                            next_inputs: std::array::from_fn(|j| &inputs[soon(j)..][..d_in]),
                             next_errors: std::array::from_fn(|j| &errors[soon(j)..][..d_in]),
                             first: !std::mem::replace(&mut piece.started[slot], true),
                             scale,

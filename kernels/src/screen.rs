@@ -2,7 +2,7 @@
 //!
 //! A token's threshold rises while panel after panel of features passes by: as soon as k features have lower bounds above it, no feature whose upper
 //! bound does not exceed it can be among the k best. Candidates wait in a list that is cut when it is full, and grows where cutting does not help,
-//! so that it never overflows. Of the candidates, the k with the largest upper bounds are computed first; what they reach rules out most of the rest.
+//! so that it never overflows.
 
 use std::ops::Range;
 

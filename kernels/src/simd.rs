@@ -482,7 +482,6 @@ mod tests {
                     f: [0.5, 2.0, 9.0, 9.0],
                     inputs: std::array::from_fn(|j| &rows[1 + j.min(1)][..]),
                     errors: std::array::from_fn(|j| &rows[3 + j.min(1)][..]),
-                    next_inputs: [w; GROUP],
                     next_errors: [w; GROUP],
                     first: false,
                     scale: 0.25,

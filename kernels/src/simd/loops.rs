@@ -389,8 +389,7 @@ pub struct Backward<'a> {
     pub inputs: [&'a [f32]; GROUP],
     /// Errors of the reconstruction, [dIn] each.
     pub errors: [&'a [f32]; GROUP],
-    /// Inputs and errors that will be needed next.
-    pub next_inputs: [&'a [f32]; GROUP],
+    /// Errors that will be needed next.
     pub next_errors: [&'a [f32]; GROUP],
     /// Whether these are the first of the feature, so that nothing is to be added to.
     pub first: bool,
@@ -405,10 +404,10 @@ pub struct Backward<'a> {
 /// See `Kernels::backward`.
 #[inline(always)]
 pub fn backward<V: Vector>(pairs: Backward<'_>, g_dec: &mut [f32], g_enc: &mut [f32]) -> [f32; GROUP] {
-    let Backward { count, f, inputs, errors, next_inputs, next_errors, first, scale, penalty, w_dec } = pairs;
+    let Backward { count, f, inputs, errors, next_errors, first, scale, penalty, w_dec } = pairs;
     let n = w_dec.len();
     assert!(g_dec.len() == n && g_enc.len() == n);
-    assert!([errors, inputs, next_errors, next_inputs].iter().flatten().all(|row| row.len() == n));
+    assert!([errors, inputs, next_errors].iter().flatten().all(|row| row.len() == n));
     let mut sums = [V::splat(0.0); GROUP];
     let mut i = 0;
     while i + V::LANES <= n {
@@ -416,7 +415,7 @@ pub fn backward<V: Vector>(pairs: Backward<'_>, g_dec: &mut [f32], g_enc: &mut [
         unsafe {
             let w = V::load(w_dec.as_ptr().add(i));
             for j in 0..GROUP {
-                prefetch(next_errors[j].as_ptr().add(i));
+                prefetch(inputs[j].as_ptr().add(i));
                 sums[j] = V::mul_add(V::load(errors[j].as_ptr().add(i)), w, sums[j]);
             }
         }
@@ -442,7 +441,7 @@ pub fn backward<V: Vector>(pairs: Backward<'_>, g_dec: &mut [f32], g_enc: &mut [
             let mut dec = if first { V::splat(0.0) } else { V::load(g_dec.as_ptr().add(i)) };
             let mut enc = if first { V::splat(0.0) } else { V::load(g_enc.as_ptr().add(i)) };
             for j in 0..GROUP {
-                prefetch(next_inputs[j].as_ptr().add(i));
+                prefetch(next_errors[j].as_ptr().add(i));
                 dec = V::mul_add(along_vectors[j], V::load(errors[j].as_ptr().add(i)), dec);
                 enc = V::mul_add(of_z_vectors[j], V::load(inputs[j].as_ptr().add(i)), enc);
             }
