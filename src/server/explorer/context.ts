@@ -1,14 +1,19 @@
 /** @file What the explorer shows: a model, autoencoders of one place of it with their catalogues, runs, and saved characters. */
 import { readFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
+import type { z } from "@hono/zod-openapi";
+import { FormatError } from "../../errors.ts";
 import { Catalog } from "../../features/catalog.ts";
 import { exists } from "../../files.ts";
 import type { LanguageModel } from "../../model/language-model.ts";
 import { SparseAutoencoder } from "../../sae/autoencoder.ts";
-import { type Evaluation, savedEvaluation } from "../../sae/evaluation.ts";
+import { savedEvaluation } from "../../sae/evaluation.ts";
 import { Problem } from "../problem.ts";
 import { Queue } from "../queue.ts";
 import { CatalogRows } from "./rows.ts";
+import { evaluation as evaluationSchema } from "./schemas.ts";
+
+type Evaluation = z.infer<typeof evaluationSchema>;
 
 export interface ShownAutoencoder {
   /** The name it is addressed by. */
@@ -129,7 +134,7 @@ export async function openAutoencoders(
     const sae = await SparseAutoencoder.open(folder, { threads });
     const path = join(folder, "catalog");
     const catalog = (await exists(join(path, "catalog.json"))) ? await Catalog.open(path, sae) : undefined;
-    const evaluation = await savedEvaluation(folder);
+    const evaluation = await evaluationOf(folder);
     const { k } = JSON.parse(await readFile(join(folder, "cfg.json"), "utf8")) as { k?: unknown };
     opened.push({
       id: ids[i]!,
@@ -142,6 +147,16 @@ export async function openAutoencoders(
     });
   }
   return opened;
+}
+
+/** What is shown of the evaluation in an autoencoder's folder. @throws FormatError */
+async function evaluationOf(folder: string): Promise<Evaluation | undefined> {
+  const saved = await savedEvaluation(folder);
+  if (saved === undefined) return undefined;
+  const { success, data, error } = evaluationSchema.safeParse(saved);
+  if (success) return data;
+  const [{ path, message }] = error.issues as [z.core.$ZodIssue];
+  throw new FormatError(`evaluation.json of ${folder} is not whole (${path.join(".")}: ${message}); evaluate the autoencoder again`);
 }
 
 /** A name of each folder: the last part of its path, with parts before it where that is not enough to tell them apart, and a number where nothing is. */
