@@ -2,6 +2,7 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import type { z } from "zod";
 import type * as schemas from "../../src/server/explorer/schemas.ts";
+import { authorization } from "./token.ts";
 
 export type Family = z.infer<typeof schemas.family>;
 export type Autoencoder = z.infer<typeof schemas.autoencoder>;
@@ -45,10 +46,10 @@ export class UnreachableError extends Error {
 }
 
 /** @throws UnreachableError, RefusedError, AbortError */
-export async function send(path: string, init: RequestInit = {}): Promise<Response> {
+export async function send(path: string, init: RequestInit & { headers?: Record<string, string> } = {}): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(path, init);
+    response = await fetch(path, { ...init, headers: { ...init.headers, ...authorization() } });
   } catch (error) {
     if (init.signal?.aborted) throw error;
     throw new UnreachableError("The server does not answer.");
@@ -60,6 +61,7 @@ export async function send(path: string, init: RequestInit = {}): Promise<Respon
 }
 
 async function refusal(response: Response): Promise<string> {
+  if (response.status === 401) return "This server asks for a token. Open the page by the address that the server printed, which has it.";
   const body: { error?: { message?: string } } = await response.json().catch(() => ({}));
   return body.error?.message ?? `The server answered with ${response.status} ${response.statusText}`.trimEnd();
 }

@@ -80,7 +80,7 @@ function FeaturePage({ sae, feature }: { sae: string; feature: number }) {
 
 function Header() {
   const [path, go] = useLocation();
-  const [, setQuery] = useSearchParams();
+  const [query, setQuery] = useSearchParams();
   const family = useFamily().data;
   const sae = useAutoencoder(family);
   const [theme, setTheme] = useTheme();
@@ -89,7 +89,9 @@ function Header() {
 
   function switchTo(id: string): void {
     const target = pathWith(path, id);
-    if (target !== path) go(target);
+    // The maps of a family are looked at side by side: the view, the words and the colours stay.
+    const kept = new URLSearchParams([...query].filter(([name]) => name !== "at"));
+    if (target !== path) go(target.endsWith("/map") && kept.size > 0 ? `${target}?${kept}` : target);
     else setQuery((query) => new URLSearchParams([...[...query].filter(([name]) => name !== "sae"), ["sae", id]]));
   }
 

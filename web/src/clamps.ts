@@ -9,6 +9,9 @@ export interface Held {
 /** The server takes more; nothing fluent is left there. */
 export const MOST_SHARE = 1;
 
+/** Where most features change the text and leave it fluent: the server's own default. */
+export const FIRST_SHARE = 0.35;
+
 /** @param home the autoencoder of those that name none */
 export function readClamps(value: string | null, home: string): Held[] {
   const seen = new Set<string>();

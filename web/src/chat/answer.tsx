@@ -83,7 +83,8 @@ function Detail({
     <li>
       <FeatureLink sae={sae} feature={feature} description={known && titleOf(known)} />
       <span className="mono number" title="Activation, and its share of the feature's largest">
-        {decimal(activation)} · {percent(share)}
+        {decimal(activation)}
+        {share !== null && ` · ${percent(share)}`}
       </span>
       <span className="acts">
         <button type="button" className="link" aria-label={`Colour tokens by feature ${feature}`} onClick={() => onColour(feature)}>

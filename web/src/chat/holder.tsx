@@ -1,4 +1,5 @@
 /** @file A feature that is held, and how strongly. */
+import type { CSSProperties } from "react";
 import { useFeature, useStrength } from "../api.ts";
 import { type Held, MOST_SHARE } from "../clamps.ts";
 import { decimal, percent } from "../format.ts";
@@ -37,7 +38,7 @@ export function Holder({ held: { sae, feature, share }, coloured, onShare, onCol
         </button>
       </div>
       {known.isError && <p className="small bad">{known.error.message}</p>}
-      <div className="slider" style={fluent === undefined ? undefined : { "--fluent": `${(100 * fluent) / MOST_SHARE}%` }}>
+      <div className="slider" style={trackOf(share, fluent)}>
         <input
           type="range"
           min={-MOST_SHARE}
@@ -62,4 +63,16 @@ export function Holder({ held: { sae, feature, share }, coloured, onShare, onCol
       {beyond && <p className="small warn">Beyond {percent(fluent)} the text often repeats itself.</p>}
     </li>
   );
+}
+
+/** The filled part of the slider, from its middle, and the fluent range. A thumb's middle stays half its width away from the ends. */
+function trackOf(share: number, fluent: number | undefined): CSSProperties {
+  const reach = (50 * Math.abs(share)) / MOST_SHARE;
+  // Where a part of the track lies is given as a share of what it leaves free.
+  const start = share < 0 ? 50 - reach : 50;
+  return {
+    "--reach": `${reach.toFixed(1)}%`,
+    "--from": `${((100 * start) / (100 - reach)).toFixed(1)}%`,
+    ...(fluent !== undefined && { "--fluent": `${(100 * Math.min(fluent, MOST_SHARE)) / MOST_SHARE}%` }),
+  };
 }

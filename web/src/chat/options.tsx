@@ -8,7 +8,8 @@ interface OptionsProps {
 
 export function Options({ temperature, maxTokens, onTemperature, onMaxTokens }: OptionsProps) {
   return (
-    <div className="options">
+    <details className="options">
+      <summary>How answers are drawn</summary>
       <label title="0 always takes the likeliest token">
         Temperature
         <input
@@ -22,10 +23,10 @@ export function Options({ temperature, maxTokens, onTemperature, onMaxTokens }: 
         <output className="number">{temperature.toFixed(1)}</output>
       </label>
       <label>
-        Longest answer, tokens
+        Most tokens
         <input type="range" min={20} max={500} step={20} value={maxTokens} onChange={(event) => onMaxTokens(Number(event.target.value))} />
         <output className="number">{maxTokens}</output>
       </label>
-    </div>
+    </details>
   );
 }

@@ -1,11 +1,13 @@
 /** @file An answer of `POST /v1/chat/completions` as it is written, with what its tokens activate. */
-import { type Clamp, type Message, send } from "../api.ts";
+import { type Clamp, type Message, send, UnreachableError } from "../api.ts";
+
+const GONE = "The answer broke off: the server went away.";
 
 /** A feature at a token: its activation, and that as a share of its largest. */
 export interface Active {
   readonly feature: number;
   readonly activation: number;
-  readonly share: number;
+  readonly share: number | null;
 }
 
 /** A token of an answer: its most active features, and those that were asked for, in their order. */
@@ -48,7 +50,7 @@ export async function* ask({ maxTokens, ...question }: Question, signal: AbortSi
     body: JSON.stringify({ ...question, max_tokens: maxTokens, stream: true }),
     signal,
   });
-  for await (const data of events(response.body!)) {
+  for await (const data of events(response.body!, signal)) {
     if (data === "[DONE]") return;
     const { error, choices = [] } = JSON.parse(data) as Chunk;
     if (error) throw new Error(error.message);
@@ -60,14 +62,19 @@ export async function* ask({ maxTokens, ...question }: Question, signal: AbortSi
       ...(choice.finish_reason && { ending: choice.finish_reason }),
     };
   }
-  throw new Error("The answer broke off: the server went away.");
+  throw new UnreachableError(GONE);
 }
 
 /** The data of server-sent events. */
-async function* events(body: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<string> {
+async function* events(body: ReadableStream<Uint8Array<ArrayBuffer>>, signal: AbortSignal): AsyncGenerator<string> {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
-  for await (const text of body.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + text).split(/\r?\n/);
+  for (;;) {
+    const { done, value } = await reader.read().catch((error: unknown) => {
+      throw signal.aborted ? error : new UnreachableError(GONE);
+    });
+    if (done) return;
+    const lines = (rest + value).split(/\r?\n/);
     rest = lines.pop()!;
     for (const line of lines) if (line.startsWith("data:")) yield line.slice(5).trimStart();
   }

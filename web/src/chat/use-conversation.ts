@@ -14,7 +14,7 @@ export interface Asking {
   readonly maxTokens: number;
 }
 
-const TOP = 12;
+const TOP = 8;
 // How often the page changes while answers come, and how often what has come is put aside.
 const SHOWN_MS = 50;
 const KEPT_MS = 1000;
@@ -31,7 +31,10 @@ export function useConversation() {
   }, []);
   useEffect(() => () => leave.current?.abort(), []);
   useEffect(() => {
-    const keep = () => remember(current.current);
+    const keep = () => {
+      leave.current?.abort();
+      remember(current.current);
+    };
     addEventListener("pagehide", keep);
     return () => {
       removeEventListener("pagehide", keep);

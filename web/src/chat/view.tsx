@@ -2,7 +2,7 @@
 import { useCallback, useEffect, useState } from "react";
 import { useSearchParams } from "wouter";
 import { type Family, useFamily, useFeature } from "../api.ts";
-import { type Held, keyOf, readClamps, writeClamps } from "../clamps.ts";
+import { FIRST_SHARE, type Held, keyOf, readClamps, writeClamps } from "../clamps.ts";
 import { Empty, Loaded } from "../parts/state.tsx";
 import { useAutoencoder, useTitle } from "../place.ts";
 import { Answer } from "./answer.tsx";
@@ -17,7 +17,6 @@ import { Share } from "./share-menu.tsx";
 import { useConversation } from "./use-conversation.ts";
 import "./view.css";
 
-const FIRST_SHARE = 0.2;
 const QUESTIONS = ["What are you? Describe yourself in one sentence.", "How was your day?", "Tell me a short story about a journey."];
 
 export default function ChatView() {
@@ -162,7 +161,7 @@ function Chat({ family }: { family: Family }) {
         {turns.map((turn, i) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: a turn is its place
           <article className="turn" key={i}>
-            <p className="question">{turn.question}</p>
+            <h2 className="question">{turn.question}</h2>
             <div className="answers">
               {(["plain", "steered"] as const).map((side) => {
                 const answer = turn[side];

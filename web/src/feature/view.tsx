@@ -3,7 +3,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { Link, useLocation } from "wouter";
 import { type Feature, featureQuery, useFamily, useFeature } from "../api.ts";
-import { steerPath } from "../clamps.ts";
+import { FIRST_SHARE, steerPath } from "../clamps.ts";
 import { count, decimal, percent } from "../format.ts";
 import { useKeys } from "../keys.tsx";
 import { Description, featurePath, Stat, Stats, titleOf } from "../parts/feature.tsx";
@@ -19,9 +19,6 @@ import { Shares, Tokens } from "./tokens.tsx";
 import { Trial } from "./trial.tsx";
 import "./view.css";
 
-// Where most features change the text and leave it fluent.
-const STEERING_SHARE = 0.2;
-
 export default function FeatureView({ sae, feature }: { sae: string; feature: number }) {
   const query = useFeature(sae, feature);
   const [, go] = useLocation();
@@ -34,7 +31,7 @@ export default function FeatureView({ sae, feature }: { sae: string; feature: nu
   useKeys({
     j: next === undefined ? undefined : () => go(featurePath(sae, next)),
     k: previous === undefined ? undefined : () => go(featurePath(sae, previous)),
-    s: () => go(steerPath(sae, feature, query.data?.steering?.share ?? STEERING_SHARE)),
+    s: () => go(steerPath(sae, feature, query.data?.steering?.share ?? FIRST_SHARE)),
   });
   return (
     <article>
@@ -53,7 +50,7 @@ export default function FeatureView({ sae, feature }: { sae: string; feature: nu
         <div className="actions">
           <Step to={previous} sae={sae} name="Previous" sign="←" />
           <Step to={next} sae={sae} name="Next" sign="→" />
-          <Link className="button primary" href={steerPath(sae, feature, query.data?.steering?.share ?? STEERING_SHARE)}>
+          <Link className="button primary" href={steerPath(sae, feature, query.data?.steering?.share ?? FIRST_SHARE)}>
             Steer with it
           </Link>
         </div>

@@ -4,13 +4,16 @@ import { useWindowVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useLayoutEffect, useRef, useState } from "react";
 import { type SearchHit, type SearchPage, type SearchRequest, search } from "../api.ts";
 import { count } from "../format.ts";
+import { useMedia } from "../media.ts";
 import { Empty, Failed, Loading } from "../parts/state.tsx";
 import { Head } from "./head.tsx";
 import { Row } from "./row.tsx";
 import { isWhole, type ListState } from "./state.ts";
 
 const PAGE = 100;
-const ROW_PX = 60;
+// As in view.css.
+const WIDE = "(min-width: 1200px)";
+const ROW_PX = { wide: 40, narrow: 60 };
 // The server goes no further.
 const DEEPEST = 100_000;
 
@@ -30,7 +33,12 @@ export function List({ sae, dSae, request, state, change }: ListProps) {
   useLayoutEffect(() => setTop(body.current?.offsetTop ?? 0), []);
   const [length, setLength] = useState({ key, rows: whole ? dSae : PAGE, certain: whole });
   const rows = Math.min(length.key === key ? length.rows : PAGE, DEEPEST + PAGE);
-  const virtual = useWindowVirtualizer({ count: rows, estimateSize: () => ROW_PX, overscan: 8, scrollMargin: top });
+  const wide = useMedia(WIDE);
+  const row = wide ? ROW_PX.wide : ROW_PX.narrow;
+  const virtual = useWindowVirtualizer({ count: rows, estimateSize: () => row, overscan: 8, scrollMargin: top });
+  useEffect(() => {
+    if (row > 0) virtual.measure();
+  }, [virtual, row]);
   const shown = virtual.getVirtualItems();
   const first = Math.floor((shown[0]?.index ?? 0) / PAGE);
   const last = Math.floor((shown.at(-1)?.index ?? 0) / PAGE);

@@ -5,6 +5,13 @@ import type { ListState } from "./state.ts";
 export function Reading({ state: { box, as }, change }: { state: ListState; change: (part: Partial<ListState>) => void }) {
   const { text, prompt, tokens, like } = readBox(box, as);
   const loose = text !== undefined || (prompt !== undefined && !/^\s*-?"/.test(box));
+  if (box.trim() === "")
+    return (
+      <p className="reading muted">
+        Words are looked up in descriptions and contexts. A sentence, or a text in quotes, finds what fires on it; -"a text" what does not.
+        Tokens: token: raises: lowers:
+      </p>
+    );
   return (
     <div className="reading" aria-live="polite">
       {text !== undefined && (

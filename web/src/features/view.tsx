@@ -103,7 +103,7 @@ function Box({ sae, state, change }: BoxProps) {
           autoComplete="off"
           spellCheck={false}
           aria-label="Search features by words, texts or tokens"
-          placeholder="Words, a “text in quotes”, token:bridge, like:1234, #1234"
+          placeholder='Words, "a text", token:bridge, like:1234, #1234'
           value={typed}
           onChange={(event) => setTyped(event.target.value)}
           onKeyDown={(event) => event.key === "Escape" && field.current?.blur()}

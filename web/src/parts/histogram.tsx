@@ -78,7 +78,7 @@ export function LargeHistogram({ histogram: { first, counts }, largest, median }
         <g key={value}>
           <line className="axis" x1={x(value)} x2={x(value)} y1={HEIGHT - BOTTOM} y2={HEIGHT - BOTTOM + 4} />
           <text x={x(value)} y={HEIGHT - BOTTOM + 16} textAnchor="middle">
-            {decimal(value)}
+            {value}
           </text>
         </g>
       ))}
@@ -111,7 +111,7 @@ function ticks(from: number, to: number): number[] {
   const all: number[] = [];
   for (let power = Math.floor(Math.log10(from)); power <= Math.log10(to); power++)
     for (const digit of [1, 2, 5]) {
-      const value = digit * 10 ** power;
+      const value = Number(`${digit}e${power}`);
       if (value >= from && value <= to) all.push(value);
     }
   const ones = all.filter((value) => Number.isInteger(Math.round(Math.log10(value) * 1e6) / 1e6));

@@ -1,5 +1,5 @@
 /** @file Tokens in a row, each as strong in colour as a feature is active on it. */
-import { type PointerEvent, useState } from "react";
+import { type KeyboardEvent, type PointerEvent, useState } from "react";
 import { decimal } from "../format.ts";
 import "./token-strip.css";
 
@@ -14,7 +14,7 @@ interface TokenStripProps {
   readonly compact?: boolean;
   /** One line, cut where it ends. */
   readonly line?: boolean;
-  /** Makes every token a button. */
+  /** Lets tokens be chosen. */
   readonly onToken?: ((index: number) => void) | undefined;
   readonly chosen?: number | undefined;
 }
@@ -39,34 +39,69 @@ export function TokenStrip({ tokens, activations, largest = 1, peak, compact = t
     setTip({ text: decimal(value), x: Math.max(32, Math.min(innerWidth - 32, box.x + box.width / 2)), y: Math.max(28, box.y) });
   }
 
+  // One stop for the Tab key; the arrows go from token to token.
+  function step(event: KeyboardEvent<HTMLElement>): void {
+    const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (by === undefined || !(event.target instanceof HTMLElement)) return;
+    event.preventDefault();
+    const next = event.currentTarget.children[Number(event.target.dataset.index) + by];
+    if (next instanceof HTMLElement) next.focus();
+  }
+
+  const pointing = { onPointerOver: point, onPointerLeave: () => setTip(undefined) };
+  const spans = tokens.map((text, i) => {
+    const activation = activations?.[i] ?? 0;
+    const act = onToken && {
+      role: "option",
+      "aria-selected": i === chosen,
+      "aria-label": text.trim() === "" ? nameOfBlank(text) : undefined,
+      tabIndex: i === (chosen ?? 0) ? 0 : -1,
+      onClick: () => onToken(i),
+      onKeyDown: (event: KeyboardEvent) => event.key === "Enter" && onToken(i),
+    };
+    return (
+      <span
+        // biome-ignore lint/suspicious/noArrayIndexKey: a token is its place
+        key={i}
+        className={`token${activation < 0 ? " below" : ""}${i === peak ? " peak" : ""}${i === chosen ? " chosen" : ""}${onToken ? " act" : ""}`}
+        data-index={i}
+        style={activation === 0 ? undefined : { "--a": strength(activation, largest) }}
+        {...act}
+      >
+        <TokenText text={text} compact={compact} />
+      </span>
+    );
+  });
   return (
-    <div className={`strip${line ? " line" : ""}`} onPointerOver={point} onPointerLeave={() => setTip(undefined)}>
-      {tokens.map((text, i) => {
-        const activation = activations?.[i] ?? 0;
-        const shared = {
-          className: `token${activation < 0 ? " below" : ""}${i === peak ? " peak" : ""}${i === chosen ? " chosen" : ""}`,
-          "data-index": i,
-          style: activation === 0 ? undefined : { "--a": strength(activation, largest) },
-        };
-        return onToken ? (
-          // biome-ignore lint/suspicious/noArrayIndexKey: a token is its place
-          <button key={i} type="button" aria-pressed={i === chosen} onClick={() => onToken(i)} {...shared}>
-            <TokenText text={text} compact={compact} />
-          </button>
-        ) : (
-          // biome-ignore lint/suspicious/noArrayIndexKey: a token is its place
-          <span key={i} {...shared}>
-            <TokenText text={text} compact={compact} />
-          </span>
-        );
-      })}
+    <>
+      {onToken ? (
+        <div
+          className="strip"
+          role="listbox"
+          aria-label="Tokens"
+          aria-orientation="horizontal"
+          tabIndex={-1}
+          onKeyDown={step}
+          {...pointing}
+        >
+          {spans}
+        </div>
+      ) : (
+        <div className={`strip${line ? " line" : ""}`} {...pointing}>
+          {spans}
+        </div>
+      )}
       {tip && (
         <span className="tip" style={{ left: tip.x, top: tip.y }} aria-hidden="true">
           {tip.text}
         </span>
       )}
-    </div>
+    </>
   );
+}
+
+function nameOfBlank(text: string): string {
+  return text === "" ? "part of a character" : text.includes("\n") ? "line break" : "space";
 }
 
 /** Roots, so that weak activations can still be seen. */

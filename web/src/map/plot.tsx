@@ -1,0 +1,250 @@
+/** @file The map itself: a point for each feature, drawn with WebGL; it is moved, pointed at and lassoed. */
+
+import { type PointerEvent, type Ref, useEffect, useEffectEvent, useImperativeHandle, useRef, useState } from "react";
+import createScatterplot from "regl-scatterplot";
+import type { FeatureMap } from "../api.ts";
+import { percent } from "../format.ts";
+import { type Rgb, themeColour, useThemeChange } from "../parts/theme-colours.ts";
+import type { Colouring } from "./colouring.ts";
+
+/** Where the camera looks, in a plane from −1 to 1, and from how far: half of what is seen of it from top to bottom. */
+export interface Camera {
+  readonly x: number;
+  readonly y: number;
+  readonly distance: number;
+}
+export const WHOLE: Camera = { x: 0, y: 0, distance: 1.08 };
+
+/** What keys and buttons do with the map. */
+export interface PlotHandle {
+  /** @param factor below 1 goes nearer */
+  zoom(factor: number): void;
+  /** Moves by shares of what is seen, to the right and up. */
+  pan(right: number, up: number): void;
+  look(camera: Camera): void;
+  /** Marks a point as pointing at it does; none for undefined. */
+  point(index: number | undefined): void;
+}
+
+interface PlotProps {
+  readonly ref: Ref<PlotHandle>;
+  readonly map: FeatureMap;
+  readonly colouring: Colouring;
+  /** Points that stand out; undefined where all do. */
+  readonly lit: readonly number[] | undefined;
+  readonly lasso: boolean;
+  readonly start: Camera;
+  readonly onOpen: (index: number) => void;
+  readonly onLasso: (indices: number[]) => void;
+  readonly onView: (camera: Camera, inView: number[]) => void;
+}
+
+type Scatterplot = ReturnType<typeof createScatterplot>;
+
+const SETTLED_MS = 150;
+const MOVE_MS = 200;
+const DIMMED = 0.14;
+// A finger or a trembling hand moves so far in a click.
+const CLICK_PX = 4;
+
+interface Tip {
+  readonly index: number;
+  readonly x: number;
+  readonly y: number;
+}
+
+export function Plot({ ref, map, colouring, lit, lasso, start, onOpen, onLasso, onView }: PlotProps) {
+  const frame = useRef<HTMLDivElement>(null);
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const plot = useRef<Scatterplot>(undefined);
+  const [tip, setTip] = useState<Tip>();
+
+  const lassoed = useEffectEvent(onLasso);
+  const viewed = useEffectEvent(onView);
+  const first = useEffectEvent(() => start);
+
+  const paint = useEffectEvent(() => {
+    const colour = (name: string): Rgb => themeColour(frame.current!, name);
+    const accent = hex(colour("--accent"));
+    void plot.current?.set({
+      backgroundColor: hex(colour("--ground")),
+      pointColor: colouring.palette(colour).map(hex),
+      lassoColor: accent,
+      pointColorHover: hex(colour("--ink")),
+    });
+  });
+
+  useEffect(() => {
+    const { width, height } = frame.current!.getBoundingClientRect();
+    const scatterplot = createScatterplot({
+      canvas: canvas.current!,
+      ...{ width, height },
+      pointSize: pointSize(map.feature.length),
+      pointSizeSelected: 2,
+      pointOutlineWidth: 1,
+      // The library's types leave this way out.
+      opacityBy: "density" as "valueZ",
+      opacityByDensityFill: 0.4,
+      opacityInactiveMax: DIMMED,
+      colorBy: "valueZ",
+      deselectOnDblClick: false,
+      deselectOnEscape: false,
+      cameraTarget: [first().x, first().y],
+      cameraDistance: first().distance,
+    });
+    plot.current = scatterplot;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const tell = () => {
+      if (!scatterplot.get("isPointsDrawn")) {
+        timer = setTimeout(tell, SETTLED_MS);
+        return;
+      }
+      const [x, y] = scatterplot.get("cameraTarget");
+      viewed({ x, y, distance: scatterplot.get("cameraDistance") }, scatterplot.get("pointsInView"));
+    };
+    scatterplot.subscribe("view", () => {
+      setTip(undefined);
+      clearTimeout(timer);
+      timer = setTimeout(tell, SETTLED_MS);
+    });
+    scatterplot.subscribe("pointOver", (index) => {
+      const place = scatterplot.get("isPointsDrawn") && scatterplot.getScreenPosition(index);
+      if (place) setTip({ index, x: place[0], y: place[1] });
+    });
+    scatterplot.subscribe("pointOut", () => setTip(undefined));
+    scatterplot.subscribe("lassoEnd", () => lassoed([...scatterplot.get("selectedPoints")]));
+    const observer = new ResizeObserver(([entry]) => {
+      const { width, height } = entry!.contentRect;
+      if (width > 0 && height > 0) void scatterplot.set({ width, height });
+      clearTimeout(timer);
+      timer = setTimeout(tell, SETTLED_MS);
+    });
+    observer.observe(frame.current!);
+    return () => {
+      clearTimeout(timer);
+      observer.disconnect();
+      scatterplot.destroy();
+      plot.current = undefined;
+    };
+  }, [map]);
+
+  // Points that are drawn are given up for others only once they stand there.
+  const drawing = useRef<{ readonly of: Scatterplot; done: Promise<unknown> }>(undefined);
+  const lightUp = useEffectEvent(() => {
+    if (lit && lit.length > 0) plot.current?.select([...lit], { preventEvent: true });
+    else plot.current?.deselect({ preventEvent: true });
+  });
+  useEffect(() => {
+    const own = plot.current!;
+    if (drawing.current?.of !== own) drawing.current = { of: own, done: Promise.resolve() };
+    drawing.current.done = drawing.current.done.then(async () => {
+      if (plot.current !== own) return;
+      paint();
+      await own.draw({ x: scaled(map.x, map), y: scaled(map.y, map), z: colouring.classes }, { zDataType: "categorical" });
+      if (plot.current === own) lightUp();
+    });
+  }, [map, colouring]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: which points are lit is what it waits for
+  useEffect(() => {
+    if (plot.current?.get("isPointsDrawn")) lightUp();
+  }, [lit]);
+  useThemeChange(() => paint());
+  useEffect(() => {
+    void plot.current?.set({ mouseMode: lasso ? "lasso" : "panZoom" });
+  }, [lasso]);
+
+  useImperativeHandle(ref, () => {
+    const look = ({ x, y, distance }: Camera) => {
+      const transition = !matchMedia("(prefers-reduced-motion: reduce)").matches;
+      void plot.current?.zoomToLocation([x, y], Math.max(0.01, Math.min(4, distance)), { transition, transitionDuration: MOVE_MS });
+    };
+    const camera = (): Camera => {
+      const [x, y] = plot.current?.get("cameraTarget") ?? [0, 0];
+      return { x, y, distance: plot.current?.get("cameraDistance") ?? 1 };
+    };
+    return {
+      look,
+      zoom: (factor) => look({ ...camera(), distance: camera().distance * factor }),
+      pan: (right, up) => {
+        const { x, y, distance } = camera();
+        look({ x: x + right * distance, y: y + up * distance, distance });
+      },
+      point: (index) => plot.current?.hover(index ?? -1),
+    };
+  });
+
+  const pressed = useRef({ x: 0, y: 0 });
+  const open = ({ clientX, clientY }: PointerEvent) => {
+    if (!lasso && tip && Math.hypot(clientX - pressed.current.x, clientY - pressed.current.y) < CLICK_PX) onOpen(tip.index);
+  };
+
+  return (
+    <div ref={frame} className={`map-frame${lasso ? " lassoing" : ""}${tip && !lasso ? " pointing" : ""}`}>
+      <canvas
+        ref={canvas}
+        role="img"
+        aria-label={`Map of ${map.feature.length} features; those in view are listed beside it`}
+        onPointerDown={({ clientX, clientY }) => {
+          pressed.current = { x: clientX, y: clientY };
+        }}
+        onPointerUp={open}
+      />
+      {tip && <TipBox map={map} tip={tip} width={frame.current!.clientWidth} />}
+    </div>
+  );
+}
+
+function TipBox({ map, tip: { index, x, y }, width }: { map: FeatureMap; tip: Tip; width: number }) {
+  const score = map.score[index];
+  const language = map.languages[map.language[index]!];
+  return (
+    <div
+      className={`map-tip${y < 120 ? " below" : ""}`}
+      style={{ left: Math.max(0, Math.min(width - 288, x - 144)), top: y }}
+      aria-hidden="true"
+    >
+      <div>
+        <span className="mono">#{map.feature[index]}</span> {map.label[index] || <span className="muted">no description</span>}
+      </div>
+      <div className="muted number">
+        {map.density[index] === 0 ? "silent" : `fires on ${percent(map.density[index]!)} of tokens`}
+        {language !== undefined && ` · ${language}`}
+        {score != null && ` · score ${percent(score)}`}
+      </div>
+    </div>
+  );
+}
+
+/** Into the plane from −1 to 1, with the same scale on both axes. */
+export function scaled(values: readonly number[], { x, y }: FeatureMap): Float32Array {
+  const [[left, right], [bottom, top]] = [range(x), range(y)];
+  const half = Math.max(right - left, top - bottom, 1e-9) / 2;
+  const middle = values === x ? (left + right) / 2 : (bottom + top) / 2;
+  return Float32Array.from(values, (value) => (value - middle) / half);
+}
+
+function range(values: readonly number[]): [number, number] {
+  let [least, most] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (const value of values) {
+    if (value < least) least = value;
+    if (value > most) most = value;
+  }
+  return [least, most];
+}
+
+/** In pixels: many points are small, so that they do not cover each other. */
+function pointSize(points: number): number {
+  return Math.max(2, Math.min(6, 320 / Math.sqrt(points)));
+}
+
+function hex(colour: Rgb): string {
+  return `#${colour.map((part) => Math.round(part).toString(16).padStart(2, "0")).join("")}`;
+}
+
+/** Whether this browser draws points: some machines have no WebGL, or one without textures of numbers. */
+export function canDraw(): boolean {
+  const gl = document.createElement("canvas").getContext("webgl");
+  const able = gl?.getExtension("OES_texture_float") != null && gl.getExtension("OES_element_index_uint") != null;
+  gl?.getExtension("WEBGL_lose_context")?.loseContext();
+  return able;
+}

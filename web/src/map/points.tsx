@@ -1,0 +1,67 @@
+/** @file The features of the map as a list: those in view, found or lassoed. For those who do not see the map it stands for it. */
+import { useState } from "react";
+import type { FeatureMap } from "../api.ts";
+import { count } from "../format.ts";
+import { FeatureLink } from "../parts/feature.tsx";
+
+const PAGE = 100;
+
+interface PointsProps {
+  readonly sae: string;
+  readonly map: FeatureMap;
+  readonly title: string;
+  readonly note: string;
+  /** Points in the order in which they are listed. */
+  readonly points: readonly number[];
+  readonly onClear?: (() => void) | undefined;
+  readonly onPoint?: (index: number | undefined) => void;
+}
+
+export function Points({ sae, map, title, note, points, onClear, onPoint }: PointsProps) {
+  const [shown, setShown] = useState({ points, most: PAGE });
+  const most = shown.points === points ? shown.most : PAGE;
+  return (
+    <section className="map-list" aria-label="Features of the map">
+      <header>
+        <div role="status">
+          <h2>{title}</h2>
+        </div>
+        <p className="small muted">{note}</p>
+        <div className="actions">
+          <button type="button" className="button" disabled={points.length === 0} onClick={() => save(sae, map, points)}>
+            Save as text
+          </button>
+          {onClear && (
+            <button type="button" className="button plain" onClick={onClear}>
+              Clear
+            </button>
+          )}
+        </div>
+      </header>
+      <ul onPointerLeave={() => onPoint?.(undefined)}>
+        {points.slice(0, most).map((index) => (
+          <li key={index} onPointerEnter={() => onPoint?.(index)} onFocus={() => onPoint?.(index)} onBlur={() => onPoint?.(undefined)}>
+            <FeatureLink sae={sae} feature={map.feature[index]!} description={map.label[index] || "no description"} />
+          </li>
+        ))}
+      </ul>
+      {points.length > most && (
+        <button type="button" className="button plain small" onClick={() => setShown({ points, most: most + PAGE })}>
+          Show {count(Math.min(PAGE, points.length - most))} more of {count(points.length - most)}
+        </button>
+      )}
+    </section>
+  );
+}
+
+/** A line for each feature: its number, a tab, its description. */
+function save(sae: string, map: FeatureMap, points: readonly number[]): void {
+  const lines = points.map((index) => `${map.feature[index]}\t${map.label[index]}`);
+  const url = URL.createObjectURL(new Blob([`${lines.join("\n")}\n`], { type: "text/plain" }));
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = `${sae}-features.txt`;
+  link.click();
+  // Some browsers read it only after the click has been dealt with.
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
+}
