@@ -45,7 +45,7 @@ function Page() {
       <a className="skip" href="#main">
         Skip to the content
       </a>
-      <Header />
+      <Header onKeys={() => setKeys(true)} />
       <main className="main" id="main" tabIndex={-1}>
         <Boundary key={path.replace(/\d+$/, "")}>
           <Suspense fallback={<Loading />}>
@@ -78,7 +78,7 @@ function FeaturePage({ sae, feature }: { sae: string; feature: number }) {
   return <FeatureView sae={sae} feature={feature} />;
 }
 
-function Header() {
+function Header({ onKeys }: { onKeys: () => void }) {
   const [path, go] = useLocation();
   const [query, setQuery] = useSearchParams();
   const family = useFamily().data;
@@ -135,6 +135,9 @@ function Header() {
             ))}
           </select>
         )}
+        <button type="button" className="icon keys-button" aria-label="Keys" title="Keys" onClick={onKeys}>
+          ?
+        </button>
         <button
           type="button"
           className="icon"
