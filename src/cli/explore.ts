@@ -56,7 +56,11 @@ export function exploreCommand(): Command {
     await Promise.all([sinkThreshold(model), context.warmUp()]);
     const page = await readPage();
     const server = await serve(
-      [(scope) => openAiRoutes(model, scope), () => explorerApi(context), ...(page ? [() => pageRoutes(page)] : [])],
+      [
+        (scope) => openAiRoutes(model, scope, { autoencoders, sinkThreshold: () => sinkThreshold(model) }),
+        () => explorerApi(context),
+        ...(page ? [() => pageRoutes(page)] : []),
+      ],
       { host, port, token, allowedHosts: allowHost, onError: printError },
     );
     const address = token === undefined ? server.url : `${server.url}/?token=${encodeURIComponent(token)}`;

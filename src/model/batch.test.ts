@@ -157,7 +157,7 @@ describe("nobody waits for another", () => {
       await all(events);
     };
     await Promise.all([..."abcdef"].map((name) => ask(name, "greedy")).concat(ask("x", "modest")));
-    expect(begun.indexOf("x")).toBeLessThan(2);
+    expect(begun.indexOf("x")).toBeLessThan(4); // two had begun; when these end, at the same step, two more do, and it is one of them
   });
 });
 
@@ -182,9 +182,9 @@ describe("what ends one text", () => {
       const speaking = batcher.submit(someTokens(when === "is read" ? 900 : 5, 1), { maxTokens: 100, signal: first.signal });
       const waiting = batcher.submit(someTokens(5, 2), { maxTokens: 100, signal: second.signal });
       if (when !== "is read") await read(speaking, 1);
-      expect(batcher.waiting).toBe(when === "is read" ? 2 : 1);
+      expect(batcher.waiting).toBe(1);
       second.abort();
-      expect(batcher.waiting).toBe(when === "is read" ? 1 : 0);
+      expect(batcher.waiting).toBe(0);
       await expect(all(waiting)).rejects.toThrow(CancelledError);
       const next = all(batcher.submit(someTokens(5, 3), { maxTokens: 2 }));
       first.abort();

@@ -134,6 +134,8 @@ export class Batcher {
   readonly #hook: string;
   readonly #lanes: readonly Lane[];
   readonly #waiting: Text[] = [];
+  /** Texts that are not waiting any more. */
+  #begun: Text[] = [];
   /** Texts whose prompts are being read, in the order of their turns. */
   #reading: Text[] = [];
   #isRunning = false;
@@ -163,7 +165,7 @@ export class Batcher {
 
   /** How many answers are under way. */
   get running(): number {
-    return this.#active().reduce((sum, text) => sum + text.unfinished, 0);
+    return this.#begun.reduce((sum, { over, unfinished }) => sum + (over ? 0 : unfinished), 0);
   }
 
   /**
@@ -193,6 +195,7 @@ export class Batcher {
       signal?.addEventListener("abort", cancel, { once: true });
       events.onOver = () => signal?.removeEventListener("abort", cancel);
       this.#waiting.push(text);
+      this.#admit();
       void this.#run();
     }
     return events;
@@ -203,6 +206,7 @@ export class Batcher {
     this.#isRunning = true;
     await Promise.resolve(); // those who ask at the same moment begin together
     for (;;) {
+      this.#drop();
       this.#admit();
       const lanes = this.#lanes.filter(({ lines }) => lines.length > 0);
       if (lanes.length === 0 && this.#reading.length === 0) break;
@@ -212,27 +216,19 @@ export class Batcher {
     this.#isRunning = false;
   }
 
-  /** Texts that have begun and are not over. */
-  #active(): Text[] {
-    const texts = new Set(this.#reading);
-    for (const { lines } of this.#lanes) for (const { text } of lines) texts.add(text);
-    return [...texts].filter((text) => !text.over);
-  }
-
   /** Lets texts begin, as many as there is room for: one of the client who has the fewest under way, the first come of these. */
   #admit(): void {
-    this.#drop();
-    const active = this.#active();
+    this.#begun = this.#begun.filter((text) => !text.over);
     while (this.#waiting.length > 0) {
       const underWay = (text: Text) =>
-        active.reduce((sum, { options, unfinished }) => sum + (options.client === text.options.client ? unfinished : 0), 0);
+        this.#begun.reduce((sum, { options, unfinished }) => sum + (options.client === text.options.client ? unfinished : 0), 0);
       const next = this.#waiting.reduce((a, b) => (underWay(b) < underWay(a) ? b : a));
-      const [answers, room] = active.reduce(([n, r], text) => [n + text.unfinished, r + text.room], [0, 0]);
+      const [answers, room] = this.#begun.reduce(([n, r], text) => [n + text.unfinished, r + text.room], [0, 0]);
       // One that does not fit yet is not passed over, or it might wait for ever.
       if (answers + next.unfinished > this.slots || room + next.room > this.cacheTokens) return;
       this.#waiting.splice(this.#waiting.indexOf(next), 1);
       this.#reading.push(next);
-      active.push(next);
+      this.#begun.push(next);
     }
   }
 

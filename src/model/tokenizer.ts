@@ -113,14 +113,14 @@ export class Tokenizer {
 
   /** The text of `ids`, special tokens spelled out. Bytes that are no UTF-8 become U+FFFD. @throws ArgumentError for an id outside the vocabulary */
   decode(ids: ArrayLike<number>): string {
-    const bytes = Array.from(ids, (id) => this.#bytes(id));
+    const bytes = Array.from(ids, (id) => this.bytes(id));
     return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Buffer.concat(bytes));
   }
 
   /** Decodes token by token: each call returns the characters that its token completes, and never a part of one. */
   stream(): (id: number) => string {
     const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-    return (id) => decoder.decode(this.#bytes(id), { stream: true });
+    return (id) => decoder.decode(this.bytes(id), { stream: true });
   }
 
   /** The text of one token, for display; U+FFFD stands for the part of a character. @throws ArgumentError */
@@ -153,7 +153,8 @@ export class Tokenizer {
     }
   }
 
-  #bytes(id: number): Uint8Array {
+  /** The bytes that a token stands for. @throws ArgumentError for an id outside the vocabulary */
+  bytes(id: number): Uint8Array {
     const token = this.#tokens[id];
     if (token === undefined) throw new ArgumentError(`token ${id} is outside the vocabulary of ${this.vocabularySize}`);
     if (this.#special.has(id)) return utf8.encode(token);

@@ -2,45 +2,59 @@
 import { request as httpRequest } from "node:http";
 import { setTimeout } from "node:timers/promises";
 import OpenAI, { APIError } from "openai";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { ordinaryRows, sinkThreshold } from "../activations/sinks.ts";
 import { CancelledError, NonFiniteError } from "../errors.ts";
+import type { TextEvent, TextOptions } from "../model/batch.ts";
 import { LanguageModel } from "../model/language-model.ts";
-import type { ServedModel } from "./openai/chat.ts";
+import { seededRandom } from "../random.ts";
+import { SparseAutoencoder } from "../sae/autoencoder.ts";
+import { createEngine } from "../sae/kernels/index.ts";
+import { row, takeRows } from "../tensor/matrix.ts";
+import { toDense } from "../tensor/sparse-features.ts";
+import type { ServedModel } from "./openai/answers.ts";
 import { type RunningServer, type ServerOptions, startServer } from "./server.ts";
 
-/** Repeats the last message, a word a token; waits at each for `pace`. */
+/** Repeats the prompt, a word a token; waits at each for `pace`. Log-probabilities of its tokens are −1. */
 class Parrot implements ServedModel {
   readonly id = "parrot";
-  readonly config = { contextLength: 32 } as LanguageModel["config"];
-  readonly tokenizer = {
-    encode: (text: string) => text.split(" ").map((_, i) => i),
-    chatPrompt: (messages: readonly { content: string }[]) => {
-      this.last = messages.at(-1)!.content;
-      return messages.map(({ content }) => content).join(" ");
-    },
+  readonly config = { contextLength: 32 };
+  readonly #words: string[] = [];
+  readonly tokenizer: ServedModel["tokenizer"] = {
+    encode: (text: string) => text.split(" ").map((word, i) => this.#words.push(i === 0 ? word : ` ${word}`) - 1),
+    chatPrompt: (messages: readonly { content: string }[]) => messages.map(({ content }) => content).join(" "),
+    bytes: (token) => Buffer.from(this.#words[token]!),
+    stream: () => (token) => this.#words[token]!,
   };
-  last = "";
+  waiting = 0;
   running = 0;
   mostRunning = 0;
   generated = 0;
   options: unknown;
   pace: () => Promise<unknown> = async () => {};
 
-  async *generate(_: ArrayLike<number>, options: Parameters<ServedModel["generate"]>[1]) {
-    const { maxTokens = 100, signal, ...rest } = options;
+  batcher() {
+    return Promise.resolve(this);
+  }
+
+  async *submit(prompt: ArrayLike<number>, options: TextOptions): AsyncGenerator<TextEvent, void> {
+    const { maxTokens = 100, answers = 1, logprobs, signal, ...rest } = options;
     this.options = { maxTokens, ...rest };
     this.mostRunning = Math.max(this.mostRunning, ++this.running);
     try {
-      for (const [i, word] of this.last.split(" ").entries()) {
-        if (i === maxTokens) return "length" as const;
-        await this.pace();
-        if (signal?.aborted) throw new CancelledError("cancelled by the caller");
-        if (word === "overflow") throw new NonFiniteError("NaN in the residual stream");
-        if (word === "crash") throw new Error("secret path /home/someone");
-        this.generated++;
-        yield { token: i, text: i === 0 ? word : ` ${word}` };
+      for (let answer = 0; answer < answers; answer++) {
+        for (const token of Array.from(prompt).slice(0, maxTokens)) {
+          await this.pace();
+          const text = this.#words[token]!;
+          if (signal?.aborted) throw new CancelledError("cancelled by the caller");
+          if (text === " overflow") throw new NonFiniteError("NaN in the residual stream");
+          if (text === " crash") throw new Error("secret path /home/someone");
+          this.generated++;
+          const scores = { logprob: -1, top: Array.from({ length: logprobs ?? 0 }, (_, i) => ({ token: i, logprob: -1 - i })) };
+          yield { kind: "piece", answer, piece: { token, text, ...(logprobs !== undefined && { logprobs: scores }) } };
+        }
+        yield { kind: "ending", answer, ending: prompt.length > maxTokens ? "length" : "end" };
       }
-      return "end" as const;
     } finally {
       this.running--;
     }
@@ -84,8 +98,8 @@ describe("answers", () => {
     expect(answer).toMatchObject({
       object: "chat.completion",
       model: "parrot",
-      choices: [{ index: 0, message: { role: "assistant", content: "to be or not" }, finish_reason: "stop" }],
-      usage: { prompt_tokens: 5, completion_tokens: 4, total_tokens: 9 },
+      choices: [{ index: 0, message: { role: "assistant", content: "speak to be or not" }, finish_reason: "stop" }],
+      usage: { prompt_tokens: 5, completion_tokens: 5, total_tokens: 10 },
     });
   });
 
@@ -108,10 +122,10 @@ describe("answers", () => {
   test("options reach the model; a request without a seed gets one of its own", async () => {
     const openai = await client();
     await openai.chat.completions.create({ ...say("a"), temperature: 0.5, top_p: 0.9, seed: 7, stop: "b", max_completion_tokens: 9 });
-    expect(model.options).toEqual({ maxTokens: 9, temperature: 0.5, topP: 0.9, seed: 7, stop: ["b"] });
+    expect(model.options).toMatchObject({ maxTokens: 9, temperature: 0.5, topP: 0.9, seed: 7, stop: ["b"], interventions: [] });
     await openai.chat.completions.create(say("a"));
     const { seed } = model.options as { seed: number };
-    expect(model.options).toEqual({ maxTokens: 31, temperature: 1, topP: 1, seed, stop: [] }); // 32 tokens of context, one taken
+    expect(model.options).toMatchObject({ maxTokens: 31, temperature: 1, topP: 1, seed, stop: [] }); // 32 tokens of context, one taken
     await openai.chat.completions.create(say("a"));
     expect(model.options).not.toMatchObject({ seed });
   });
@@ -130,7 +144,25 @@ describe("refusals", () => {
     ["no messages", { messages: [] }, 400, /expected messages to be a list of at least one message, found \[\]/, "messages"],
     ["a picture", { messages: [{ role: "user", content: [{ type: "image_url" }] }] }, 400, /a part of type text/, "messages[0].content[0]"],
     ["a tool's message", { messages: [{ role: "tool", content: "x" }] }, 400, /system, developer, user or assistant/, "messages[0].role"],
-    ["two answers", { n: 2 }, 400, /n 2 is not supported/, "n"],
+    ["no answers", { n: 0 }, 400, /n to be a whole number of at least 1 and at most 128, found 0/, "n"],
+    ["a penalty", { presence_penalty: 1 }, 400, /presence_penalty 1 is not supported/, "presence_penalty"],
+    ["more log-probabilities than there may be", { logprobs: true, top_logprobs: 21 }, 400, /at most 20, found 21/, "top_logprobs"],
+    ["likeliest tokens without log-probabilities", { top_logprobs: 2 }, 400, /only for requests with logprobs true/, "top_logprobs"],
+    [
+      "an autoencoder that is not here",
+      { clamps: [{ autoencoder: "x", feature: 1, share: 1 }] },
+      404,
+      /no autoencoder "x" here; this server has none/,
+      "clamps[0].autoencoder",
+    ],
+    ["a clamp to nothing", { clamps: [{ autoencoder: "x", feature: 1 }] }, 400, /one of share, multiple and activation/, "clamps[0]"],
+    [
+      "a clamp that does not exist",
+      { clamps: [{ autoencoder: "x", feature: 1, size: 1 }] },
+      400,
+      /no field "clamps\[0\].size"/,
+      "clamps[0].size",
+    ],
     ["tools", { tools: [{ type: "function" }] }, 400, /tools .* is not supported/, "tools"],
     ["a field that does not exist", { temprature: 1 }, 400, /there is no field "temprature"/, "temprature"],
     ["a temperature out of range", { temperature: 3 }, 400, /temperature .* at most 2, found 3/, "temperature"],
@@ -221,34 +253,23 @@ async function until(condition: () => boolean): Promise<void> {
 }
 
 describe("several clients", () => {
-  test("are served one at a time, in order; one too many is told to come back", async () => {
-    const gate = turnstile();
-    model.pace = gate.pace;
+  test("where as many wait as may, the next is told to come back", async () => {
     const openai = await client({ waiting: 2 });
-    const done: string[] = [];
-    const ask = (name: string) => openai.chat.completions.create(say(name)).then(({ choices }) => done.push(choices[0]!.message.content!));
-    const first = ask("first");
-    await until(() => model.running === 1);
-    const second = ask("second");
-    await setTimeout(30);
-    const third = ask("third");
-    await setTimeout(30);
-    const fourth = await failure(ask("fourth"));
-    expect(fourth).toMatchObject({ status: 429, code: "rate_limit_exceeded" });
-    expect(fourth.headers?.get("retry-after")).toBe("1");
-    await gate.let(3);
-    await Promise.all([first, second, third]);
-    expect(model.mostRunning).toBe(1);
-    expect(model.generated).toBe(3);
-    expect(done).toHaveLength(3);
+    model.waiting = 1;
+    await openai.chat.completions.create(say("first"));
+    model.waiting = 2;
+    const refused = await failure(openai.chat.completions.create(say("second")));
+    expect(refused).toMatchObject({ status: 429, code: "rate_limit_exceeded" });
+    expect(refused.headers?.get("retry-after")).toBe("1");
+    expect(model.generated).toBe(1);
   });
 
-  test("one that hangs up stops its answer, and makes room for the next", async () => {
+  test("one that hangs up stops its answer", async () => {
     for (const stream of [false, true]) {
       const gate = turnstile();
       model = new Parrot();
       model.pace = gate.pace;
-      const openai = await client({ waiting: 1 });
+      const openai = await client();
       const gone = new AbortController();
       const request = openai.chat.completions.create({ ...say("one two three four"), stream } as never, { signal: gone.signal });
       const reading = (async () => {
@@ -257,21 +278,12 @@ describe("several clients", () => {
       })().catch(() => {});
       await gate.let(2);
       await until(() => model.generated === 2);
-      const waiting = new AbortController();
-      const leaves = openai.chat.completions.create(say("never"), { signal: waiting.signal }).catch(() => {});
-      await setTimeout(30);
-      waiting.abort();
-      await leaves;
       gone.abort();
       await reading;
       await setTimeout(30);
       await gate.let(1); // the token that was under way
       await until(() => model.running === 0);
       expect(model.generated).toBe(2);
-      const next = openai.chat.completions.create(say("next"));
-      await gate.let(1);
-      expect((await next).choices[0]!.message.content).toBe("next");
-      expect(model.generated).toBe(3); // the one that left while it waited was never asked
       await server.close();
     }
   });
@@ -337,18 +349,154 @@ test("a port that is taken, or an address that is not here, is one clear sentenc
   await expect(startServer(model, { host: "192.0.2.1", port: 0, token: "t" })).rejects.toThrow(/this machine has no such address/);
 });
 
-test("the default model answers, the same for the same seed", async () => {
-  await using smollm = await LanguageModel.open();
-  server = await startServer(smollm, { port: 0 });
-  const openai = new OpenAI({ baseURL: server.url, apiKey: "none" });
-  const request = { model: smollm.id, messages: [{ role: "user" as const, content: "What is the capital of France?" }], max_tokens: 24 };
-  const greedy = await openai.chat.completions.create({ ...request, temperature: 0 });
-  expect(greedy.choices[0]!.message.content).toContain("Paris");
-  const prompt = smollm.tokenizer.encode(smollm.tokenizer.chatPrompt(request.messages));
-  expect(greedy.usage!.prompt_tokens).toBe(prompt.length);
-  // The stream is what the model itself generates.
-  const [expected] = await smollm.generateBatch([prompt], { maxTokens: 24, temperature: 0.8, seed: 5 });
-  const stream = await openai.chat.completions.create({ ...request, temperature: 0.8, seed: 5, stream: true });
-  const text = (await collect(stream)).map(({ choices }) => choices[0]?.delta.content ?? "").join("");
-  expect(text).toBe(expected!.text);
+describe("completions", () => {
+  test("of several prompts, several times, with echo; as a whole and as a stream", async () => {
+    const openai = await client();
+    const request = { model: "parrot", prompt: ["to be", "or not"], n: 2, echo: true };
+    const answer = await openai.completions.create(request);
+    expect(answer.choices.map(({ index, text }) => [index, text])).toEqual([
+      [0, "to beto be"],
+      [1, "to beto be"],
+      [2, "or notor not"],
+      [3, "or notor not"],
+    ]);
+    expect(answer).toMatchObject({ object: "text_completion", usage: { prompt_tokens: 4, completion_tokens: 8, total_tokens: 12 } });
+    const texts = ["", "", "", ""];
+    const endings: unknown[] = [];
+    for (const { choices } of await collect(await openai.completions.create({ ...request, stream: true }))) {
+      texts[choices[0]!.index] += choices[0]!.text;
+      if (choices[0]!.finish_reason) endings[choices[0]!.index] = choices[0]!.finish_reason;
+    }
+    expect(texts).toEqual(answer.choices.map(({ text }) => text));
+    expect(endings).toEqual(Array(4).fill("stop"));
+  });
+
+  test("log-probabilities say where in the text their tokens are", async () => {
+    const openai = await client();
+    const { choices } = await openai.completions.create({ model: "parrot", prompt: "to be or", max_tokens: 2, logprobs: 1 });
+    expect(choices[0]).toMatchObject({
+      text: "to be",
+      finish_reason: "length",
+      logprobs: { tokens: ["to", " be"], token_logprobs: [-1, -1], top_logprobs: [{ to: -1 }, { to: -1 }], text_offset: [0, 2] },
+    });
+  });
+
+  test.each([
+    ["no prompt", { prompt: undefined }, /prompt to be a text, or token ids/, "prompt"],
+    ["an empty prompt", { prompt: "" }, /none of them empty, found ""/, "prompt"],
+    ["log-probabilities of the prompt", { echo: true, logprobs: 1 }, /echo with logprobs is not supported/, "echo"],
+    ["too many log-probabilities", { logprobs: 6 }, /at most 5, found 6/, "logprobs"],
+    ["a prompt that is too long", { prompt: "a ".repeat(32) }, /the prompt takes 33 and the answer may take 16/, "prompt"],
+    ["text after the answer", { suffix: "end" }, /suffix "end" is not supported/, "suffix"],
+  ])("%s is refused", async (_, change, message, param) => {
+    const openai = await client();
+    const error = await failure(openai.completions.create({ model: "parrot", prompt: "a", ...change } as never));
+    expect(error).toMatchObject({ status: 400, param });
+    expect(error.message).toMatch(message);
+  });
+});
+
+describe("the default model", () => {
+  let smollm: LanguageModel;
+  let openai: OpenAI;
+  let request: { model: string; messages: { role: "user"; content: string }[]; max_tokens: number };
+  let engine: ReturnType<typeof createEngine>;
+  const largest = Float64Array.from({ length: 32 }, (_, i) => (i === 3 ? 8 : 1));
+
+  beforeAll(async () => {
+    smollm = await LanguageModel.open();
+    request = { model: smollm.id, messages: [{ role: "user", content: "What is the capital of France?" }], max_tokens: 24 };
+    // Each feature reads and writes one direction of its own; what they mean does not matter here.
+    const { dIn } = smollm.config;
+    const random = seededRandom(1);
+    const directions = Float32Array.from({ length: 32 * dIn }, () => (random() - 0.5) / Math.sqrt(dIn / 12));
+    engine = createEngine({ dIn, dSae: 32, activation: { kind: "topk", k: 4 }, applyBDecToInput: false, threads: 1 });
+    engine.write("wEnc", directions);
+    engine.write("wDec", directions);
+  });
+  afterAll(() => smollm.close());
+  beforeEach(async () => {
+    const sae = new SparseAutoencoder(engine, {});
+    server = await startServer(smollm, {
+      port: 0,
+      autoencoders: [{ id: "small", sae, catalog: { column: async () => largest } }],
+      sinkThreshold: () => sinkThreshold(smollm),
+    });
+    openai = new OpenAI({ baseURL: server.url, apiKey: "none", maxRetries: 0 });
+  });
+
+  test("answers, the same for the same seed", async () => {
+    const greedy = await openai.chat.completions.create({ ...request, temperature: 0 });
+    expect(greedy.choices[0]!.message.content).toContain("Paris");
+    const prompt = smollm.tokenizer.encode(smollm.tokenizer.chatPrompt(request.messages));
+    expect(greedy.usage!.prompt_tokens).toBe(prompt.length);
+    // The stream is what the model itself generates.
+    const [expected] = await smollm.generateBatch([prompt], { maxTokens: 24, temperature: 0.8, seed: 5 });
+    const stream = await openai.chat.completions.create({ ...request, temperature: 0.8, seed: 5, stream: true });
+    const text = (await collect(stream)).map(({ choices }) => choices[0]?.delta.content ?? "").join("");
+    expect(text).toBe(expected!.text);
+  });
+
+  test("names the likeliest tokens, whose first is the greedy answer", async () => {
+    const { choices } = await openai.chat.completions.create({
+      ...request,
+      max_tokens: 6,
+      temperature: 0,
+      logprobs: true,
+      top_logprobs: 4,
+    });
+    const content = choices[0]!.logprobs!.content!;
+    expect(content.map(({ token }) => token).join("")).toBe(choices[0]!.message.content);
+    for (const { token, logprob, bytes, top_logprobs } of content) {
+      expect(top_logprobs[0]).toEqual({ token, logprob, bytes });
+      expect(top_logprobs.map((top) => top.logprob)).toEqual(top_logprobs.map((top) => top.logprob).toSorted((a, b) => b - a));
+      expect(top_logprobs.reduce((sum, top) => sum + Math.exp(top.logprob), 0)).toBeLessThanOrEqual(1);
+    }
+  });
+
+  test("holds features for one chat and not for its company, and says what tokens activate", async () => {
+    const ask = (extension: object) =>
+      openai.chat.completions.create({ ...request, temperature: 0, max_tokens: 12, ...extension } as never);
+    const clamps = [{ autoencoder: "small", feature: 3, share: 2 }];
+    const activations = { autoencoder: "small", features: [3, 5], top: 2, prompt: true };
+    const alone = [await ask({}), await ask({ clamps })];
+    const [plain, steered, read] = await Promise.all([ask({}), ask({ clamps }), ask({ activations })]);
+    expect(plain!.choices[0]!.message.content).toBe(alone[0]!.choices[0]!.message.content);
+    expect(steered!.choices[0]!.message.content).toBe(alone[1]!.choices[0]!.message.content);
+    expect(steered!.choices[0]!.message.content).not.toBe(plain!.choices[0]!.message.content);
+
+    type Activations = { token: string; top: { feature: number; activation: number; share: number }[]; features: number[] }[];
+    const choice = read!.choices[0] as unknown as {
+      message: { content: string };
+      activations: Activations;
+      prompt_activations: Activations;
+    };
+    expect(choice.activations.map(({ token }) => token).join("")).toBe(choice.message.content);
+    const prompt = smollm.tokenizer.encode(smollm.tokenizer.chatPrompt(request.messages));
+    const answer = smollm.tokenizer.encode(choice.message.content);
+    expect(choice.prompt_activations).toHaveLength(prompt.length);
+    const residual = await smollm.residual([...prompt, ...answer]);
+    const ordinary = ordinaryRows(residual, await sinkThreshold(smollm));
+    const expected = toDense(await new SparseAutoencoder(engine, {}).encode(takeRows(residual, ordinary)));
+    for (const [i, { top, features }] of [...choice.prompt_activations, ...choice.activations].entries()) {
+      const values = ordinary.includes(i) ? row(expected, ordinary.indexOf(i)) : new Float32Array(32);
+      expect(features[0]).toBeCloseTo(values[3]!, 2);
+      expect(features[1]).toBeCloseTo(values[5]!, 2);
+      expect(top[0]?.activation ?? 0).toBeCloseTo(Math.max(...values), 2);
+      for (const { feature, activation, share } of top) expect(share).toBeCloseTo(activation / largest[feature]!, 6);
+    }
+
+    const chunks = await collect((await ask({ activations, stream: true })) as unknown as AsyncIterable<{ choices: unknown[] }>);
+    const parts = chunks.flatMap(({ choices }) => choices as { delta: { content?: string }; activations?: Activations }[]);
+    expect(parts.flatMap((part) => part.activations ?? [])).toEqual(choice.activations);
+    for (const { delta, activations: of } of parts) if (of) expect(of.map(({ token }) => token).join("")).toBe(delta.content);
+  });
+
+  test("leaves nothing behind when a client hangs up in the middle of a stream", async () => {
+    const gone = new AbortController();
+    const stream = await openai.chat.completions.create({ ...request, max_tokens: 1000, stream: true }, { signal: gone.signal });
+    for await (const { choices } of stream) if (choices[0]?.delta.content) gone.abort();
+    const { choices } = await openai.chat.completions.create({ ...request, temperature: 0 });
+    expect(choices[0]!.message.content).toContain("Paris");
+  });
 });

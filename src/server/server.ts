@@ -6,7 +6,7 @@ import { type Env, Hono, type MiddlewareHandler, type Schema } from "hono";
 import { secureHeaders } from "hono/secure-headers";
 import { ArgumentError } from "../errors.ts";
 import { access, isLoopback } from "./access.ts";
-import type { ServedModel } from "./openai/chat.ts";
+import type { ServedModel } from "./openai/answers.ts";
 import { type OpenAiOptions, openAiRoutes } from "./openai/routes.ts";
 import { Problem, problemOf } from "./problem.ts";
 
