@@ -103,7 +103,7 @@ async function whole(context: ExplorerContext, { id, catalog, rows }: Cataloged,
 /** What a study of the family found of the feature; of autoencoders that none was made with, their nearest features by direction. */
 async function relationsOf(context: ExplorerContext, own: string, i: number): Promise<Whole["relations"]> {
   const { catalog } = context.cataloged(own);
-  const [direction, studied] = await Promise.all([catalog.direction(i), catalog.relations(i)]);
+  const studied = await catalog.relations(i);
   const found = await Promise.all(
     context.autoencoders.map(async ({ id, fingerprint, catalog: other }) => {
       if (id === own) return [];
@@ -111,7 +111,7 @@ async function relationsOf(context: ExplorerContext, own: string, i: number): Pr
         .filter(({ sae }) => sae === fingerprint)
         .slice(0, RELATIVES)
         .map(({ other, cosine, coactivation }) => ({ feature: other, cosine, ...(!Number.isNaN(coactivation) && { coactivation }) }));
-      const near = known.length > 0 || other?.dIn !== catalog.dIn ? known : await nearestIn(other, direction);
+      const near = known.length > 0 || other?.dIn !== catalog.dIn ? known : await nearestIn(other, await catalog.direction(i));
       const described = await context.rows(id)?.descriptions(near.map(({ feature }) => feature));
       return near.map((relative) => {
         const text = described?.get(relative.feature)?.text;
