@@ -59,6 +59,7 @@ function Page() {
               </Route>
               <Route path="/:sae/map">{({ sae }) => <MapView sae={decodeURIComponent(sae)} />}</Route>
               <Route>
+                <h1>Nothing here</h1>
                 <Empty>
                   There is nothing at this address. <Link href="/">Go to the chat</Link>
                 </Empty>

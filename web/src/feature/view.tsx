@@ -47,13 +47,15 @@ export default function FeatureView({ sae, feature }: { sae: string; feature: nu
           <h1>{query.data ? titleOf(query.data) : `Feature ${feature}`}</h1>
           {query.data?.description && <Description description={query.data.description} />}
         </div>
-        <div className="actions">
-          <Step to={previous} sae={sae} name="Previous" sign="←" />
-          <Step to={next} sae={sae} name="Next" sign="→" />
-          <Link className="button primary" href={steerPath(sae, feature, query.data?.steering?.share ?? FIRST_SHARE)}>
-            Steer with it
-          </Link>
-        </div>
+        {!query.isError && (
+          <div className="actions">
+            <Step to={previous} sae={sae} name="Previous" sign="←" />
+            <Step to={next} sae={sae} name="Next" sign="→" />
+            <Link className="button primary" href={steerPath(sae, feature, query.data?.steering?.share ?? FIRST_SHARE)}>
+              Steer with it
+            </Link>
+          </div>
+        )}
       </header>
       <Loaded query={query} what="Reading the feature">
         {(data) => <Whole sae={sae} data={data} dSae={dSae} />}

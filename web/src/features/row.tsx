@@ -53,7 +53,7 @@ export function Row({ sae, hit, index, top, match }: RowProps) {
 function matched(hit: SearchHit, match: MatchKind): string {
   switch (match) {
     case "prompt":
-      return hit.prompt === undefined ? "" : signed(hit.prompt);
+      return hit.prompt === undefined ? "" : hit.prompt.toFixed(2);
     case "tokens":
       return hit.effects?.map((effect) => signed(effect)).join(", ") ?? "";
     case "like":

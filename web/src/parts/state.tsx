@@ -29,7 +29,7 @@ export function Failed({ error, retry }: { error: Error; retry?: (() => void) | 
   return (
     <div className="state failed" role="alert">
       <p>
-        <strong>That did not work.</strong> {error.message}
+        <strong>That did not work.</strong> {error.message.charAt(0).toUpperCase() + error.message.slice(1)}
       </p>
       {retry && (
         <button type="button" className="button" onClick={retry}>
