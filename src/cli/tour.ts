@@ -10,6 +10,7 @@ import { buildCatalog } from "../features/build.ts";
 import type { Catalog } from "../features/catalog.ts";
 import { collectFeatures } from "../features/collect.ts";
 import { findFeatures } from "../features/find.ts";
+import { relateCatalogs } from "../features/relations.ts";
 import { tokenTexts } from "../features/token-texts.ts";
 import { writeTextWhole } from "../files.ts";
 import { clamp } from "../interventions/clamp.ts";
@@ -318,9 +319,11 @@ class Tour {
         signal: interrupted,
         onProgress: ({ step, share }) => line.update(share, step),
       }).finally(() => line.clear());
-      await rm(states[i]!, { force: true });
       catalogs.push(catalog);
     }
+    const family = saes.map((sae, i) => ({ sae, catalog: catalogs[i]!, collected: collected[i]! }));
+    await relateCatalogs(family, { threads: this.#threads, signal: interrupted });
+    for (const state of states) await rm(state, { force: true });
     return catalogs;
   }
 
@@ -363,11 +366,12 @@ class Tour {
         trials.push({ ...trial, concept });
     }
     line.clear();
-    const best = trials.sort((a, b) => b.score - a.score)[0];
+    const [best] = trials.sort((a, b) => b.score - a.score);
     if (best === undefined)
       throw new CorpusError(
         "none of the tour's concepts has a feature: the autoencoder is too small or saw too little text. Raise --tokens.",
       );
+    await writeTextWhole(join(this.#out, memberName(sae.dSae), "characters.json"), `${JSON.stringify(characters(trials), null, 2)}\n`);
     const options = { maxTokens: 80, signal: interrupted };
     const { text: plain } = await answer(model, messages, options);
     const { text: clamped } = await answer(model, messages, {
@@ -377,6 +381,16 @@ class Tour {
     const { concept, feature, share, onTopic, fluency } = best;
     return { concept, feature, share, onTopic, fluency, tried: trials.length, plain, clamped };
   }
+}
+
+/** Of each concept, what steered towards it best, if anything did, for the explorer to offer. @param trials the best first */
+function characters(trials: readonly (SteeringTrial & { concept: string })[]) {
+  const best = trials.filter((trial, i) => trial.score > 0 && trials.findIndex(({ concept }) => concept === trial.concept) === i);
+  return best.map(({ concept, feature, share }) => ({
+    name: concept,
+    about: `feature ${feature} at ${percent(share)} of the residual norm`,
+    clamps: [{ feature, share }],
+  }));
 }
 
 /** How many tokens can be harvested in the time that a tour has for it, as measured on a few hundred. */
@@ -415,6 +429,7 @@ ${pc.bold("where things are")} ${pc.dim(`(measured in ${seconds(took)})`)}
   ${out}/log.jsonl       how training went
 
 ${pc.bold("what to try next")}
+  npx monoscope explore                 the same in a browser: every feature, the map, and the chat
   npx monoscope feature ${sae} ${feature}
   npx monoscope find ${sae} --on "She was so happy that she danced." --off "The train left at noon."
   npx monoscope chat "Tell me about yourself." --sae ${sae} --clamp ${feature}
