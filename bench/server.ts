@@ -4,7 +4,7 @@
  * tokens per second, errors, the longest wait for a first token, and the server's memory as it goes.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
+import { once, setMaxListeners } from "node:events";
 import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -36,6 +36,7 @@ async function talk(openai: OpenAI, model: string, chats: number, seconds: numbe
   const start = performance.now();
   const over = () => performance.now() - start > seconds * 1000;
   const end = new AbortController();
+  setMaxListeners(0, end.signal); // each chat listens
   const timer = setTimeout(() => end.abort(), seconds * 1000);
   let [tokens, answers, errors] = [0, 0, 0];
   const waits: number[] = [];

@@ -145,7 +145,7 @@ export function answerStream(
         if (job.includeUsage) send({ ...start, choices: [], usage: usage(job, tokens) });
         send("[DONE]");
       } catch (error) {
-        if (gone.signal.aborted || signal.aborted) return void controller.error(error);
+        if (gone.signal.aborted) return;
         report(error);
         send(problemOf(error).body);
       }
