@@ -1,8 +1,10 @@
 /** @file What the page asks of the server: one hook for each thing that is read, one function for each thing that is done. */
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { hc } from "hono/client";
 import type { z } from "zod";
+import type { ExplorerApi } from "../../src/server/explorer/api.ts";
 import type * as schemas from "../../src/server/explorer/schemas.ts";
-import { authorization } from "./token.ts";
+import { authorized } from "./token.ts";
 
 export type Family = z.infer<typeof schemas.family>;
 export type Autoencoder = z.infer<typeof schemas.autoencoder>;
@@ -46,10 +48,10 @@ export class UnreachableError extends Error {
 }
 
 /** @throws UnreachableError, RefusedError, AbortError */
-export async function send(path: string, init: RequestInit & { headers?: Record<string, string> } = {}): Promise<Response> {
+export async function send(path: string, init: RequestInit = {}): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(path, { ...init, headers: { ...init.headers, ...authorization() } });
+    response = await fetch(path, { ...init, headers: authorized(init.headers) });
   } catch (error) {
     if (init.signal?.aborted) throw error;
     throw new UnreachableError("The server does not answer.");
@@ -66,32 +68,24 @@ async function refusal(response: Response): Promise<string> {
   return body.error?.message ?? `The server answered with ${response.status} ${response.statusText}`.trimEnd();
 }
 
-async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
-  return (await send(path, { signal: signal ?? null })).json();
-}
+const api = hc<ExplorerApi>("/", {
+  fetch: (path: string | URL | Request, init?: RequestInit) => send(String(path), init),
+}).api;
+const saes = api.autoencoders[":id"];
 
-export async function post<T>(path: string, body: object, signal?: AbortSignal): Promise<T> {
-  return (
-    await send(path, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(body),
-      signal: signal ?? null,
-    })
-  ).json();
-}
-
-const of = (sae: string) => `/api/autoencoders/${encodeURIComponent(sae)}`;
+type Asked = { readonly signal?: AbortSignal | undefined };
+const until = ({ signal }: Asked) => (signal ? { init: { signal } } : {});
 
 export function useFamily() {
-  return useQuery({ queryKey: ["family"], queryFn: ({ signal }) => get<Family>("/api/family", signal) });
+  return useQuery({ queryKey: ["family"], queryFn: async (asked) => (await api.family.$get({}, until(asked))).json() });
 }
 
 /** What a feature is does not change: it is kept, so that going back and forth between features is instant. */
 export function featureQuery(sae: string, feature: number) {
   return {
     queryKey: ["feature", sae, feature],
-    queryFn: ({ signal }: { signal: AbortSignal }) => get<Feature>(`${of(sae)}/features/${feature}`, signal),
+    queryFn: async (asked: Asked) =>
+      (await saes.features[":feature"].$get({ param: { id: sae, feature: String(feature) } }, until(asked))).json(),
   };
 }
 export function useFeature(sae: string, feature: number, enabled = true) {
@@ -101,12 +95,13 @@ export function useFeature(sae: string, feature: number, enabled = true) {
 export function useStrength(sae: string, feature: number) {
   return useQuery({
     queryKey: ["strength", sae, feature],
-    queryFn: ({ signal }) => get<Strength>(`${of(sae)}/features/${feature}/strength`, signal),
+    queryFn: async (asked) =>
+      (await saes.features[":feature"].strength.$get({ param: { id: sae, feature: String(feature) } }, until(asked))).json(),
   });
 }
 
-export function search(sae: string, request: SearchRequest, signal?: AbortSignal): Promise<SearchPage> {
-  return post<SearchPage>(`${of(sae)}/search`, request, signal);
+export async function search(sae: string, request: SearchRequest, signal?: AbortSignal): Promise<SearchPage> {
+  return (await saes.search.$post({ param: { id: sae }, json: request }, until({ signal }))).json();
 }
 
 /** @param request undefined asks nothing */
@@ -120,43 +115,49 @@ export function useSearch(sae: string, request: SearchRequest | undefined) {
 }
 
 export function useMap(sae: string) {
-  return useQuery({ queryKey: ["map", sae], queryFn: ({ signal }) => get<FeatureMap>(`${of(sae)}/map`, signal) });
+  return useQuery({ queryKey: ["map", sae], queryFn: async (asked) => (await saes.map.$get({ param: { id: sae } }, until(asked))).json() });
 }
 
 /** @param request undefined asks nothing */
 export function useActivations(sae: string, request: ActivationsRequest | undefined) {
   return useQuery({
     queryKey: ["activations", sae, request],
-    queryFn: ({ signal }) => post<Activations>(`${of(sae)}/activations`, request!, signal),
+    queryFn: async (asked) => (await saes.activations.$post({ param: { id: sae }, json: request! }, until(asked))).json(),
     enabled: request !== undefined,
     placeholderData: keepPreviousData,
   });
 }
 
-export function compare(sae: string, a: string, b: string, signal?: AbortSignal): Promise<Comparison> {
-  return post<Comparison>(`${of(sae)}/compare`, { a, b }, signal);
+export async function compare(sae: string, a: string, b: string, signal?: AbortSignal): Promise<Comparison> {
+  return (await saes.compare.$post({ param: { id: sae }, json: { a, b } }, until({ signal }))).json();
 }
 
 export function useCharacters() {
-  return useQuery({ queryKey: ["characters"], queryFn: ({ signal }) => get<Characters>("/api/characters", signal) });
+  return useQuery({ queryKey: ["characters"], queryFn: async (asked) => (await api.characters.$get({}, until(asked))).json() });
 }
-export function saveCharacter(character: Character): Promise<SavedCharacter> {
-  return post<SavedCharacter>("/api/characters", character);
+export async function saveCharacter(character: Character): Promise<SavedCharacter> {
+  return (await api.characters.$post({ json: character })).json();
 }
 export async function forgetCharacter(id: string): Promise<void> {
-  await send(`/api/characters/${encodeURIComponent(id)}`, { method: "DELETE" });
+  await api.characters[":id"].$delete({ param: { id } });
 }
 
 export function useCompleteness() {
-  return useQuery({ queryKey: ["completeness"], queryFn: ({ signal }) => get<Completeness>("/api/completeness", signal) });
+  return useQuery({ queryKey: ["completeness"], queryFn: async (asked) => (await api.completeness.$get({}, until(asked))).json() });
 }
 
 /** @param every milliseconds between questions */
 export function useRuns(every: number) {
-  return useQuery({ queryKey: ["runs"], queryFn: ({ signal }) => get<Runs>("/api/runs", signal), refetchInterval: every, staleTime: 0 });
+  return useQuery({
+    queryKey: ["runs"],
+    queryFn: async (asked) => (await api.runs.$get({}, until(asked))).json(),
+    refetchInterval: every,
+    staleTime: 0,
+  });
 }
 
 /** The points of a run after a step, all for −1. */
-export function trainingAfter(run: string, after: number, signal?: AbortSignal): Promise<Training> {
-  return get<Training>(`/api/runs/${encodeURIComponent(run)}${after < 0 ? "" : `?after=${after}`}`, signal);
+export async function trainingAfter(run: string, after: number, signal?: AbortSignal): Promise<Training> {
+  const query = after < 0 ? {} : { after: String(after) };
+  return (await api.runs[":id"].$get({ param: { id: run }, query }, until({ signal }))).json();
 }

@@ -12,7 +12,10 @@ export function takeToken(): void {
   history.replaceState(null, "", `${location.pathname}${query.size > 0 ? `?${query}` : ""}${location.hash}`);
 }
 
-export function authorization(): Record<string, string> {
+/** The headers of a request, with the token if there is one. */
+export function authorized(headers: HeadersInit | undefined): Headers {
+  const all = new Headers(headers);
   const token = localStorage.getItem(KEY);
-  return token === null ? {} : { Authorization: `Bearer ${token}` };
+  if (token !== null) all.set("Authorization", `Bearer ${token}`);
+  return all;
 }
