@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { automaticDescription, focus } from "./automatic.ts";
+import { automaticDescription, focus, tellingEffects } from "./automatic.ts";
 import type { Passage } from "./passages.ts";
 
 /** A passage with a word a token; the peak is the word after "|". */
@@ -32,8 +32,8 @@ test("says what it fires on and how often, what comes before, what stands around
   const rivers = ["over the river Main", "over the river Rhine", "over the river Elbe", "over the river Po", "over the river Ebro"];
   const active = halvesOf(...rivers.map((text) => text.replace("the ", "the |")), "near a |lake");
   const silent = halvesOf("|cats sleep", "dogs |run", "cows |eat", "goats |jump", "hens |sit", "pigs |dig");
-  expect(automaticDescription(active, silent, [" bridge", "s"])).toBe(
-    "on “river” (83 %), “lake” (17 %); after “the” (83 %); near “over”; raises “bridge”, “s”",
+  expect(automaticDescription(active, silent, { raised: [" bridge", "s"] })).toBe(
+    "on “river” (83 %), “lake” (17 %); after “the” (83 %); raises “bridge”, “s”",
   );
 });
 
@@ -54,4 +54,26 @@ test("does not name words that stand everywhere, nor contexts that it was not sh
   const active = { shown: common.map(passage), held: ["|secret", "|secret", "|secret"].map(passage) };
   const silent = halvesOf(...Array.from({ length: 11 }, (_, i) => `the |thing${i}`));
   expect(automaticDescription(active, silent)).toBe("on many different words; after “the” (100 %)");
+});
+
+test("names the token that different words share, and where most of it is", () => {
+  const words = ["před", "kteří", "přes", "při", "říká", "tři", "věc"].map(
+    (word): Passage => ({
+      ...passage("|x"),
+      texts: word.includes("ř") ? [word.slice(0, word.indexOf("ř")), "ř", word.slice(word.indexOf("ř") + 1)] : ["", word, ""],
+      peak: 1,
+    }),
+  );
+  const czech = { name: "cs", share: 0.54, lift: 42 };
+  const background = { kinds: [{ name: "legal", share: 0.2, lift: 9 }], languages: [{ name: "en", share: 0.4, lift: 0.9 }, czech] };
+  expect(automaticDescription({ shown: words, held: [] }, halvesOf("|a b"), background)).toBe(
+    "on “ř” (86 %) in “kteří”, “před”, “přes”; texts: Czech (54 %)",
+  );
+  const scss = { languages: [{ name: "typescript", share: 0.9, lift: 9 }] };
+  expect(automaticDescription(halvesOf("|a", "|a"), halvesOf("|b"), scss)).toBe("on “a” (100 %); texts: typescript (90 %)");
+});
+
+test("effects that a direction without meaning would have as well are not named", () => {
+  const effects = [5.1, 4.9, -5.2].map((effect, token) => ({ token, effect }));
+  expect(tellingEffects(effects, { deviation: 1, skewness: 0, kurtosis: 3 }, (token) => "abc"[token]!)).toEqual(["a", "c"]);
 });

@@ -32,7 +32,8 @@ export function feature(i: number): Describable {
     to: (largest * (interval + 1)) / INTERVALS,
     examples: Array.from({ length: 10 }, (_, n) => example(interval, n)),
   }));
-  return { feature: i, largest, top: [], intervals, raised: [{ token: 1 + (i % NOUNS.length), effect: 1 }], lowered: [] };
+  const raised = [{ token: 1 + (i % NOUNS.length), effect: 1 }];
+  return { feature: i, largest, top: [], intervals, raised, lowered: [], spread: { deviation: 0.1, skewness: 0, kurtosis: 3 } };
 }
 
 /** Contexts of other nouns. */

@@ -31,12 +31,16 @@ const features = (n: number) => Array.from({ length: n }, (_, i) => i);
 
 async function describer(
   answer: (asked: Asked, n: number) => Answer | Promise<Answer> = reader,
-  { scores = JUDGED as readonly Judged[], ...options }: Partial<ModelAskerOptions> & { scores?: readonly Judged[] } = {},
+  {
+    scores = JUDGED as readonly Judged[],
+    timeoutMs = 20_000,
+    ...options
+  }: Partial<ModelAskerOptions> & { scores?: readonly Judged[]; timeoutMs?: number } = {},
 ) {
   server = await startChatServer(answer);
   const cache = await ReplyCache.open(join(folder, "replies.jsonl"));
   caches.push(cache);
-  const endpoint = new Endpoint({ baseUrl: server.url, model: "reader", backoffMs: 1, retries: 1, timeoutMs: 500 });
+  const endpoint = new Endpoint({ baseUrl: server.url, model: "reader", backoffMs: 1, retries: 1, timeoutMs });
   const asker = new ModelAsker(endpoint, { cache, countTokens, ...options });
   return { name: "reader", asker, prompts: await loadPrompts(), scores, cache };
 }
@@ -108,6 +112,7 @@ describe("with a language model", () => {
   test("one feature that gets no answer does not stop the others", async () => {
     const who = await describer((asked) => (asked.messages.at(-1)!.content.includes("glacier") ? undefined : reader(asked)), {
       scores: [],
+      timeoutMs: 500,
     });
     const { report, described } = await run(8, who);
     expect(report.described).toBe(7);

@@ -4,7 +4,7 @@ import type { Tokenizer } from "../../model/tokenizer.ts";
 import { mix, seededRandom } from "../../random.ts";
 import type { Description, DescriptionScores, Example, FeatureStatistics, LogitEffects } from "../feature.ts";
 import { type Asker, type Cost, CostEstimate, LimitReached, type Price } from "./asker.ts";
-import { automaticDescription, raisedTexts } from "./automatic.ts";
+import { automaticDescription, tellingEffects } from "./automatic.ts";
 import { EndpointError } from "./endpoint.ts";
 import { activePassages, activeTokens, type Halves, halves, markedText, silentPassages } from "./passages.ts";
 import { fill, type Prompts } from "./prompts.ts";
@@ -14,7 +14,7 @@ import { vocabularyScore } from "./vocabulary.ts";
 
 /** What a feature is described from. */
 export type Describable = Pick<FeatureStatistics, "feature" | "largest" | "top" | "intervals"> &
-  Partial<Pick<LogitEffects, "raised" | "lowered">>;
+  Partial<Pick<FeatureStatistics, "kinds" | "languages"> & LogitEffects>;
 
 /** Gives stretches of text, each about as long as the feature's examples, in which the feature is silent: `count` of them, or as many as there are. */
 export type SilentSampler = (feature: number, count: number) => Promise<readonly Example[]>;
@@ -60,11 +60,13 @@ export async function describeFeature(
   if (passages.length === 0) return undefined;
   const active = halves(passages, seed, feature.feature, 0);
   const quiet = halves(silentPassages(await silent(feature.feature, passages.length), tokenizer), seed, feature.feature, 1);
-  const raised = raisedTexts({ raised: feature.raised ?? [] }, (token) => tokenizer.tokenText(token));
-  const lowered = raisedTexts({ raised: feature.lowered ?? [] }, (token) => tokenizer.tokenText(token));
+  const { kinds = [], languages = [], spread } = feature;
+  const [raised, lowered] = [feature.raised, feature.lowered].map((effects = []) =>
+    spread === undefined ? [] : tellingEffects(effects, spread, (token) => tokenizer.tokenText(token)),
+  ) as [string[], string[]];
 
   const written = describer && (await writtenDescription(describer, active, raised, lowered, signal));
-  const text = written ?? automaticDescription(active, quiet, raised);
+  const text = written ?? automaticDescription(active, quiet, { kinds, languages, raised });
   const scores: { -readonly [K in keyof DescriptionScores]: DescriptionScores[K] } = {};
   const vocabulary = vocabularyScore(text, active, quiet);
   if (vocabulary !== undefined) scores.vocabulary = vocabulary;
@@ -96,7 +98,7 @@ async function writtenDescription(
     const tokens = activeTokens(passage);
     return `${i + 1}. ${markedText(passage, (t) => tokens.includes(t))}`;
   });
-  const list = (texts: readonly string[]) => texts.map((text) => JSON.stringify(text)).join(", ") || "(unknown)";
+  const list = (texts: readonly string[]) => texts.map((text) => JSON.stringify(text)).join(", ") || "(none stands out)";
   const values = { contexts: contexts.join("\n"), raised: list(raised), lowered: list(lowered) };
   return asker.ask(
     { messages: fill(prompts.describe, values), maxTokens: MAX_DESCRIPTION_TOKENS, parse: parseDescription, typical: TYPICAL_DESCRIPTION },
@@ -178,7 +180,7 @@ export async function describeFeatures(
       }
     }
   };
-  await Promise.all(Array.from({ length: describer === undefined ? 1 : concurrency }, work));
+  await Promise.all(Array.from({ length: concurrency }, work));
   if (broken !== undefined) throw broken;
   report.failed.sort((a, b) => a.feature - b.feature);
   return { ...report, ...(stopped !== undefined && { stopped }) };

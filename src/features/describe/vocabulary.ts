@@ -12,7 +12,7 @@ const WORD = /[\p{L}\p{M}\p{N}]+/gu;
 const segmenter = new Intl.Segmenter("und", { granularity: "word" });
 
 // Words of which English sentences are made whatever they are about, and those with which descriptions begin. They count where a description quotes them.
-const FUNCTION_WORDS = new Set(
+export const FUNCTION_WORDS = new Set(
   `a about after all also an and any are as at be because been before being between both but by can could did do does during each either etc for from
   had has have having he her his how i if in including indicating into is it its itself like may might more most not of often on one only or other
   our over same she should so some specific specifically such than that the their them then there these they this those through to typically under
