@@ -5,6 +5,7 @@ import OpenAI, { APIError } from "openai";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { ordinaryRows, sinkThreshold } from "../activations/sinks.ts";
 import { CancelledError, NonFiniteError } from "../errors.ts";
+import { clamp } from "../interventions/clamp.ts";
 import type { TextEvent, TextOptions } from "../model/batch.ts";
 import { LanguageModel } from "../model/language-model.ts";
 import { seededRandom } from "../random.ts";
@@ -466,29 +467,33 @@ describe("the default model", () => {
     expect(steered!.choices[0]!.message.content).not.toBe(plain!.choices[0]!.message.content);
 
     type Activations = { token: string; top: { feature: number; activation: number; share: number }[]; features: number[] }[];
-    const choice = read!.choices[0] as unknown as {
-      message: { content: string };
-      activations: Activations;
-      prompt_activations: Activations;
-    };
-    expect(choice.activations.map(({ token }) => token).join("")).toBe(choice.message.content);
+    type Choice = { message: { content: string }; activations: Activations; prompt_activations: Activations };
+    const [choice, held] = [read, await ask({ clamps, activations })].map((answer) => answer!.choices[0] as unknown as Choice);
     const prompt = smollm.tokenizer.encode(smollm.tokenizer.chatPrompt(request.messages));
-    const answer = smollm.tokenizer.encode(choice.message.content);
-    expect(choice.prompt_activations).toHaveLength(prompt.length);
-    const residual = await smollm.residual([...prompt, ...answer]);
-    const ordinary = ordinaryRows(residual, await sinkThreshold(smollm));
-    const expected = toDense(await new SparseAutoencoder(engine, {}).encode(takeRows(residual, ordinary)));
-    for (const [i, { top, features }] of [...choice.prompt_activations, ...choice.activations].entries()) {
-      const values = ordinary.includes(i) ? row(expected, ordinary.indexOf(i)) : new Float32Array(32);
-      expect(features[0]).toBeCloseTo(values[3]!, 2);
-      expect(features[1]).toBeCloseTo(values[5]!, 2);
-      expect(top[0]?.activation ?? 0).toBeCloseTo(Math.max(...values), 2);
-      for (const { feature, activation, share } of top) expect(share).toBeCloseTo(activation / largest[feature]!, 6);
+    const sae = new SparseAutoencoder(engine, {});
+    for (const [{ message, activations, prompt_activations }, interventions] of [
+      [choice!, []],
+      [held!, [clamp(sae, { 3: { share: 2 } })]],
+    ] as const) {
+      expect(activations.map(({ token }) => token).join("")).toBe(message.content);
+      expect(prompt_activations).toHaveLength(prompt.length);
+      const residual = await smollm.residual([...prompt, ...smollm.tokenizer.encode(message.content)]);
+      const ordinary = ordinaryRows(residual, await sinkThreshold(smollm));
+      const x = takeRows(residual, ordinary);
+      for (const intervention of interventions) await intervention.apply(x);
+      const expected = toDense(await sae.encode(x));
+      for (const [i, { top, features }] of [...prompt_activations, ...activations].entries()) {
+        const values = ordinary.includes(i) ? row(expected, ordinary.indexOf(i)) : new Float32Array(32);
+        expect(features[0]).toBeCloseTo(values[3]!, 2);
+        expect(features[1]).toBeCloseTo(values[5]!, 2);
+        expect(top[0]?.activation ?? 0).toBeCloseTo(Math.max(...values), 2);
+        for (const { feature, activation, share } of top) expect(share).toBeCloseTo(activation / largest[feature]!, 6);
+      }
     }
 
     const chunks = await collect((await ask({ activations, stream: true })) as unknown as AsyncIterable<{ choices: unknown[] }>);
     const parts = chunks.flatMap(({ choices }) => choices as { delta: { content?: string }; activations?: Activations }[]);
-    expect(parts.flatMap((part) => part.activations ?? [])).toEqual(choice.activations);
+    expect(parts.flatMap((part) => part.activations ?? [])).toEqual(choice!.activations);
     for (const { delta, activations: of } of parts) if (of) expect(of.map(({ token }) => token).join("")).toBe(delta.content);
   });
 

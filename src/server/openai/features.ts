@@ -27,7 +27,7 @@ export interface TokenActivations {
   readonly features: readonly number[];
 }
 
-/** Reads what tokens activate. @param residual [tokens, dIn] @param texts of these tokens */
+/** Reads what tokens activate, with features held as they are. @param residual before interventions, [tokens, dIn] @param texts of these tokens */
 export type ActivationReader = (residual: Matrix, texts: readonly string[]) => Promise<TokenActivations[]>;
 
 /** @throws Problem (404, 400) */
@@ -48,11 +48,14 @@ export async function interventionsOf(held: z.output<typeof clamps>, autoencoder
   return [...targets].map(([{ sae }, of]) => clamp(sae, of));
 }
 
-/** @param sinkThreshold residual norm above which a token is a sink, for autoencoders that do not record one @throws Problem (404) */
+/**
+ * Of a held feature, the reader tells what it is held at, and of the others what they are beside it: what the rest of the model reads.
+ * @param sinkThreshold residual norm above which a token is a sink, for autoencoders that do not record one @throws Problem (404)
+ */
 export async function activationReader(
   { autoencoder, features, top }: { autoencoder: string; features: readonly number[]; top: number },
   autoencoders: readonly Steering[],
-  sinkThreshold: () => Promise<number>,
+  { interventions, sinkThreshold }: { interventions: readonly Intervention[]; sinkThreshold: () => Promise<number> },
 ): Promise<ActivationReader> {
   const found = steeringOf(autoencoder, autoencoders, "activations.autoencoder");
   for (const [i, feature] of features.entries()) checkFeature(found, feature, `activations.features[${i}]`);
@@ -61,7 +64,9 @@ export async function activationReader(
   const threshold = sae.sinkThreshold ?? (await sinkThreshold());
   return async (residual, texts) => {
     const rows = ordinaryRows(residual, threshold);
-    const active = await sae.encode(takeRows(residual, rows));
+    const x = takeRows(residual, rows);
+    for (const intervention of interventions) await intervention.apply(x);
+    const active = await sae.encode(x);
     const { indptr, indices, values } = active;
     const answers = texts.map((token): TokenActivations => ({ token, top: [], features: features.map(() => 0) })); // a sink activates nothing
     for (const [t, r] of rows.entries()) {

@@ -35,7 +35,8 @@ export function openAiRoutes(model: ServedModel, { closing, report }: Scope, opt
 
   const jobOf = async (request: Common, { maxTokens, logprobs, ...text }: TextOf, client: string | undefined): Promise<Job> => {
     const { temperature, top_p: topP, stop, n, stream, stream_options, clamps, activations } = request;
-    const read = activations && (await activationReader(activations, autoencoders, sinkThreshold));
+    const interventions = await interventionsOf(clamps, autoencoders);
+    const read = activations && (await activationReader(activations, autoencoders, { interventions, sinkThreshold }));
     return {
       ...text,
       options: {
@@ -47,7 +48,7 @@ export function openAiRoutes(model: ServedModel, { closing, report }: Scope, opt
         seed: request.seed ?? requests++,
         answers: n,
         logprobs,
-        interventions: await interventionsOf(clamps, autoencoders),
+        interventions,
         client,
         ...(activations && { residual: true, promptResidual: activations.prompt }),
       },
