@@ -31,7 +31,7 @@ export default function FamilyView() {
                 {model.layer} of {model.layers}: a residual stream of {count(model.dIn)} numbers
               </p>
               <div className="family">
-                <Section title="Side by side" note="on text that training never saw">
+                <Section title="Side by side" note="cost and fidelity; what monoscope evaluate measured">
                   <Figures autoencoders={bySize} />
                 </Section>
                 <Section title="What a feature splits into" note="the nearest features of larger autoencoders">

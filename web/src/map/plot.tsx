@@ -46,6 +46,8 @@ const MOVE_MS = 200;
 const DIMMED = 0.14;
 // A finger or a trembling hand moves so far in a click.
 const CLICK_PX = 4;
+// A few points that are lit are larger; more would cover each other.
+const CROWD = 100;
 
 interface Tip {
   readonly index: number;
@@ -80,13 +82,14 @@ export function Plot({ ref, map, colouring, lit, lasso, start, onOpen, onLasso, 
       canvas: canvas.current!,
       ...{ width, height },
       pointSize: pointSize(map.feature.length),
-      pointSizeSelected: 2,
       pointOutlineWidth: 1,
       // The library's types leave this way out.
       opacityBy: "density" as "valueZ",
       opacityByDensityFill: 0.4,
       opacityInactiveMax: DIMMED,
       colorBy: "valueZ",
+      // Not turned, so that an address tells where the camera is; the library's types leave this out as well.
+      ...{ actionKeyMap: { lasso: "shift" } },
       deselectOnDblClick: false,
       deselectOnEscape: false,
       cameraTarget: [first().x, first().y],
@@ -131,6 +134,7 @@ export function Plot({ ref, map, colouring, lit, lasso, start, onOpen, onLasso, 
   // Points that are drawn are given up for others only once they stand there.
   const drawing = useRef<{ readonly of: Scatterplot; done: Promise<unknown> }>(undefined);
   const lightUp = useEffectEvent(() => {
+    void plot.current?.set({ pointSizeSelected: lit && lit.length > CROWD ? 0 : 3 });
     if (lit && lit.length > 0) plot.current?.select([...lit], { preventEvent: true });
     else plot.current?.deselect({ preventEvent: true });
   });

@@ -1,5 +1,5 @@
 /** @file The features of the map as a list: those in view, found or lassoed. For those who do not see the map it stands for it. */
-import { useState } from "react";
+import { useMemo, useState } from "react";
 import type { FeatureMap } from "../api.ts";
 import { count } from "../format.ts";
 import { FeatureLink } from "../parts/feature.tsx";
@@ -20,6 +20,16 @@ interface PointsProps {
 export function Points({ sae, map, title, note, points, onClear, onPoint }: PointsProps) {
   const [shown, setShown] = useState({ points, most: PAGE });
   const most = shown.points === points ? shown.most : PAGE;
+  // A hundred links, the same while the map is moved within what is listed.
+  const rows = useMemo(
+    () =>
+      points.slice(0, most).map((index) => (
+        <li key={index} data-index={index}>
+          <FeatureLink sae={sae} feature={map.feature[index]!} description={map.label[index] || "no description"} />
+        </li>
+      )),
+    [sae, map, points, most],
+  );
   return (
     <section className="map-list" aria-label="Features of the map">
       <header>
@@ -38,12 +48,13 @@ export function Points({ sae, map, title, note, points, onClear, onPoint }: Poin
           )}
         </div>
       </header>
-      <ul onPointerLeave={() => onPoint?.(undefined)}>
-        {points.slice(0, most).map((index) => (
-          <li key={index} onPointerEnter={() => onPoint?.(index)} onFocus={() => onPoint?.(index)} onBlur={() => onPoint?.(undefined)}>
-            <FeatureLink sae={sae} feature={map.feature[index]!} description={map.label[index] || "no description"} />
-          </li>
-        ))}
+      <ul
+        onPointerOver={(event) => onPoint?.(indexAt(event.target))}
+        onPointerLeave={() => onPoint?.(undefined)}
+        onFocus={(event) => onPoint?.(indexAt(event.target))}
+        onBlur={() => onPoint?.(undefined)}
+      >
+        {rows}
       </ul>
       {points.length > most && (
         <button type="button" className="button plain small" onClick={() => setShown({ points, most: most + PAGE })}>
@@ -52,6 +63,11 @@ export function Points({ sae, map, title, note, points, onClear, onPoint }: Poin
       )}
     </section>
   );
+}
+
+function indexAt(target: EventTarget): number | undefined {
+  const row = target instanceof Element ? target.closest<HTMLElement>("[data-index]") : null;
+  return row ? Number(row.dataset.index) : undefined;
 }
 
 /** A line for each feature: its number, a tab, its description. */

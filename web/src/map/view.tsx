@@ -93,10 +93,9 @@ function Whole({ sae, map }: { sae: string; map: FeatureMap }) {
   });
 
   const lit = useMemo(() => lassoed ?? hits ?? (at === undefined ? undefined : [at]), [lassoed, hits, at]);
-  const byDensity = useMemo(
-    () => (lassoed ?? inView ?? [...map.feature.keys()]).toSorted((a, b) => map.density[b]! - map.density[a]!),
-    [lassoed, inView, map],
-  );
+  // Sorted once: the view changes with every move.
+  const ranked = useMemo(() => [...map.feature.keys()].sort((a, b) => map.density[b]! - map.density[a]!), [map]);
+  const byDensity = useMemo(() => among(ranked, lassoed ?? inView), [ranked, lassoed, inView]);
   const listed = !lassoed && hits ? hits : byDensity;
 
   return (
@@ -182,6 +181,14 @@ function Whole({ sae, map }: { sae: string; map: FeatureMap }) {
       </div>
     </>
   );
+}
+
+/** Those of the points that are chosen, in the points' order; all without a choice. */
+function among(points: number[], chosen: readonly number[] | undefined): number[] {
+  if (chosen === undefined || chosen.length === points.length) return points;
+  const is = new Uint8Array(points.length);
+  for (const index of chosen) is[index] = 1;
+  return points.filter((index) => is[index] === 1);
 }
 
 interface MovesProps {

@@ -34,6 +34,8 @@ export function Chart({ label, height, options }: ChartProps) {
       height,
       style: { background: "none", fontFamily: "inherit", fontSize: "12px", overflow: "visible" },
     });
+    // An image has one name; those of the groups in it are not allowed without roles.
+    for (const group of drawn.querySelectorAll("g[aria-label]")) group.removeAttribute("aria-label");
     drawn.setAttribute("role", "img");
     drawn.setAttribute("aria-label", label);
     place.current!.replaceChildren(drawn);

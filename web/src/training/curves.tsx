@@ -71,7 +71,7 @@ function chartOf({ of, text, shared, logarithmic }: Measure, points: readonly Tr
     x: { label: "tokens", labelArrow: "none", tickFormat: short, ticks: 5, tickSize: 4 },
     y: {
       label: null,
-      tickFormat: text,
+      tickFormat: text === percent ? (value: number) => `${Number((100 * value).toPrecision(2))} %` : short,
       ticks: 4,
       tickSize: 0,
       ...(logarithmic ? { type: "log" as const } : { domain: [0, most > 0 ? most * 1.05 : 1] }),
