@@ -132,6 +132,14 @@ interface Report {
   readonly measured: string;
 }
 
+interface TourOptions {
+  out: string;
+  tokens?: number;
+  threads: number;
+  explore: boolean;
+  json: boolean;
+}
+
 export function tourCommand(): Command {
   return withJson(
     new Command("tour")
@@ -140,8 +148,9 @@ export function tourCommand(): Command {
       )
       .option("--out <folder>", "where everything is written", "runs/tour")
       .option("--tokens <n>", "tokens of text to work on (default: 480,000, less on a slow machine)", wholeNumber(20_000))
-      .option("--threads <n>", "threads for arithmetic", wholeNumber(), 2),
-  ).action(async ({ out, tokens, threads, json }: { out: string; tokens?: number; threads: number; json: boolean }) => {
+      .option("--threads <n>", "threads for arithmetic", wholeNumber(), 2)
+      .option("--explore", "on a terminal, go on to the explorer", false),
+  ).action(async ({ out, tokens, threads, explore, json }: TourOptions) => {
     const say = json ? () => {} : (text = "") => console.log(text);
     const path = join(out, "tour.json");
     const text = await readFile(path, "utf8").catch(() => undefined);
@@ -157,6 +166,12 @@ export function tourCommand(): Command {
     }
     if (json) console.log(JSON.stringify({ out, ...report }));
     else say(nextSteps(out, report));
+    if (explore && !json && process.stdout.isTTY) {
+      say();
+      const saes = report.evaluations.map(([name]) => join(out, name));
+      const { exploreCommand } = await import("./explore.ts");
+      await exploreCommand().parseAsync([...saes, "--threads", String(threads)], { from: "user" });
+    }
   });
 }
 
