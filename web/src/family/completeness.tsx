@@ -107,6 +107,7 @@ function chartOf(curves: readonly Curve[]): PlotOptions {
   const [from, to] = [Math.min(...all), Math.max(...all, 10)];
   const steps = Array.from({ length: 81 }, (_, i) => from * (to / from) ** (i / 80));
   return {
+    marginTop: 28,
     marginLeft: 44,
     marginRight: 16,
     marginBottom: 40,
