@@ -45,7 +45,14 @@ test("goes the whole path without a terminal, and the second time reuses it", { 
   }
   const run = join(folder, "runs/tour");
   for (const name of ["topk-128", "topk-256"]) {
-    for (const file of ["cfg.json", "sae_weights.safetensors", "catalog/catalog.json", "catalog/features.lance"])
+    for (const file of [
+      "cfg.json",
+      "sae_weights.safetensors",
+      "catalog/catalog.json",
+      "catalog/features.lance",
+      "catalog/description.lance",
+      "catalog/relations.lance",
+    ])
       expect(existsSync(join(run, name, file)), file).toBe(true);
   }
   const report = JSON.parse(readFileSync(join(run, "tour.json"), "utf8"));

@@ -7,11 +7,10 @@ import { Catalog, type FeatureUpdate } from "../features/catalog.ts";
 import { type Cost, ModelAsker, type Price } from "../features/describe/asker.ts";
 import { type DescribeReport, describeFeatures, estimateCost, JUDGED, type Judged } from "../features/describe/describe.ts";
 import { Endpoint } from "../features/describe/endpoint.ts";
+import { exampleStretches } from "../features/describe/from-evidence.ts";
 import { loadPrompts } from "../features/describe/prompts.ts";
 import { ReplyCache } from "../features/describe/reply-cache.ts";
 import { silentText } from "../features/describe/silent-text.ts";
-import type { Example } from "../features/feature.ts";
-import { permutation, seededRandom } from "../random.ts";
 import { SparseAutoencoder } from "../sae/autoencoder.ts";
 import { featureList, interrupted, type ModelOptions, openModelFor, wholeNumber, withJson, withModel } from "./options.ts";
 import { count, ProgressLine, pc } from "./terminal.ts";
@@ -34,8 +33,6 @@ interface DescribeCommandOptions extends ModelOptions {
   json: boolean;
 }
 
-// Enough that a feature active in nine stretches out of ten has as many silent ones as it has contexts.
-const SILENT_STRETCHES = 512;
 // The catalogue takes many at once as fast as one.
 const WRITTEN_AT_ONCE = 256;
 
@@ -81,7 +78,7 @@ async function describe(path: string, options: DescribeCommandOptions): Promise<
   const model = await openModelFor(sae, options);
 
   const searching = new ProgressLine("looking for text in which features are silent");
-  const silent = await silentText(model, sae, await someExamples(catalog, seed), {
+  const silent = await silentText(model, sae, await exampleStretches(catalog, seed), {
     seed,
     signal: interrupted,
     onProgress: (done, of) => searching.update(done / of, ""),
@@ -164,19 +161,6 @@ async function chosen(catalog: Catalog, { features, maxFeatures }: DescribeComma
   const density = await catalog.column("density");
   const all = features ?? Array.from(density.keys()).filter((i) => density[i]! > 0);
   return all.slice(0, maxFeatures);
-}
-
-/** Examples of features drawn at random, one of each, at random strengths. */
-async function someExamples(catalog: Catalog, seed: number): Promise<Example[]> {
-  const random = seededRandom(seed, 0x73696c);
-  const found: Example[] = [];
-  for (const feature of permutation(catalog.dSae, random).subarray(0, 2 * SILENT_STRETCHES)) {
-    const { intervals } = await catalog.examples(feature);
-    const examples = intervals.flatMap((interval) => interval.examples);
-    if (examples.length > 0) found.push(examples[Math.floor(random() * examples.length)]!);
-    if (found.length === SILENT_STRETCHES) break;
-  }
-  return found;
 }
 
 /** Shows what it will cost, and asks, where there is somebody to ask. */
