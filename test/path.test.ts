@@ -204,7 +204,7 @@ describe("clamping", () => {
   });
 });
 
-test("train, catalogue, find: from text to a feature that fires where it should", async () => {
+test("train, catalogue, find: from text to a feature that fires where it should", { timeout: 300_000 }, async () => {
   const run = join(folder, "run");
   const source = await liveSource(model, corpus.train);
   const [sae] = await train({
