@@ -26,7 +26,7 @@ function tour(...args: string[]) {
   return spawnSync(process.execPath, command, { cwd: folder, encoding: "utf8", env: { ...process.env, MONOSCOPE_KERNELS: "reference" } });
 }
 
-test("goes the whole path without a terminal, and the second time reuses it", { timeout: 400_000 }, () => {
+test("goes the whole path without a terminal, and the second time reuses it", { timeout: 600_000 }, () => {
   const first = tour();
   expect(first.stderr).toMatch(/^monoscope: the native kernels are not built.*\n$/);
   expect(first.status).toBe(0);
