@@ -1,6 +1,6 @@
 /** @file The page: its header, and the view that the address names. */
 import { QueryClientProvider, usePrefetchQuery } from "@tanstack/react-query";
-import { lazy, type ReactNode, Suspense, useState } from "react";
+import { lazy, type ReactNode, Suspense, useEffect, useState } from "react";
 import { Link, Route, Switch, useLocation, useSearchParams } from "wouter";
 import { featureQuery, useFamily } from "./api.ts";
 import { count } from "./format.ts";
@@ -12,12 +12,21 @@ import { queries } from "./query.ts";
 import { THEMES, useTheme } from "./theme.ts";
 import "./app.css";
 
-const Chat = lazy(() => import("./chat/view.tsx"));
-const Features = lazy(() => import("./features/view.tsx"));
-const FeatureView = lazy(() => import("./feature/view.tsx"));
-const MapView = lazy(() => import("./map/view.tsx"));
-const FamilyView = lazy(() => import("./family/view.tsx"));
-const TrainingView = lazy(() => import("./training/view.tsx"));
+const VIEWS = {
+  chat: () => import("./chat/view.tsx"),
+  features: () => import("./features/view.tsx"),
+  feature: () => import("./feature/view.tsx"),
+  map: () => import("./map/view.tsx"),
+  family: () => import("./family/view.tsx"),
+  training: () => import("./training/view.tsx"),
+};
+const Chat = lazy(VIEWS.chat);
+const Features = lazy(VIEWS.features);
+const FeatureView = lazy(VIEWS.feature);
+const MapView = lazy(VIEWS.map);
+const FamilyView = lazy(VIEWS.family);
+const TrainingView = lazy(VIEWS.training);
+const AHEAD_MS = 1000;
 
 export function App() {
   return (
@@ -32,6 +41,7 @@ function Page() {
   const family = useFamily().data;
   const sae = useAutoencoder(family);
   const [keys, setKeys] = useState(false);
+  useCodeAhead();
   useKeys({
     "?": () => setKeys(true),
     "/": () => {
@@ -71,6 +81,16 @@ function Page() {
       <KeysDialog open={keys} onClose={() => setKeys(false)} />
     </>
   );
+}
+
+/** Fetches the other views' code after the first one's, so that they are there at once, and also while the server is away. */
+function useCodeAhead(): void {
+  useEffect(() => {
+    const timer = setTimeout(() => {
+      for (const load of Object.values(VIEWS)) load().catch(() => {}); // it is asked for again when it is needed
+    }, AHEAD_MS);
+    return () => clearTimeout(timer);
+  }, []);
 }
 
 /** Asks for the feature while the code that shows it is still on its way. */

@@ -1,12 +1,12 @@
 /** @file The keyboard: what keys do, and the list of them. */
 import { useEffect, useEffectEvent, useRef } from "react";
 
-/** Calls a function for each key that is pressed outside of fields, without Ctrl, Alt or Meta. */
+/** Calls a function for each key that is pressed outside of fields and dialogs, without Ctrl, Alt or Meta. */
 export function useKeys(keys: Readonly<Record<string, (() => void) | undefined>>): void {
   const press = useEffectEvent((event: KeyboardEvent) => {
     if (event.ctrlKey || event.altKey || event.metaKey || event.defaultPrevented) return;
     const target = event.target;
-    if (target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT|DIALOG)$/.test(target.tagName))) return;
+    if (target instanceof HTMLElement && (target.isContentEditable || target.closest("input, textarea, select, dialog"))) return;
     const act = keys[event.key];
     if (!act) return;
     event.preventDefault();
