@@ -1,7 +1,7 @@
 /** @file How plots are drawn: small SVG files without a library, that read on light and dark ground. */
 
 // Middle tones, with a contrast above 3 to white as well as to GitHub's dark ground: a page's theme is not always the system's, which is all that an image can ask for.
-export const GREY = "#768390";
+const GREY = "#768390";
 export const COLOURS = ["#1f83d6", "#d9730d", "#9a6fd0", "#2a9d78", "#c2527e"] as const;
 
 /** A whole file. Classes: `title`, `value` (in the colour of its group), `name` (bold), `grid`. */

@@ -44,8 +44,6 @@ test("every column comes back as it was written, one by one and in order", () =>
     expect(next).toBe(FEATURES);
     expect(await catalog.take([9, 2, 9])).toEqual([entry(9), entry(2), entry(9)]);
     expect(await catalog.take([])).toEqual([]);
-    const { top, intervals } = entry(1);
-    expect(await catalog.examples(1)).toEqual({ top, intervals });
     for (const bad of [-1, FEATURES, 0.5])
       await expect(catalog.feature(bad)).rejects.toThrow(`no feature ${bad}: this catalogue has features 0 to ${FEATURES - 1}`);
   }));

@@ -157,12 +157,6 @@ export class Catalog {
       yield* await this.take(Array.from({ length: Math.min(FEATURES_AT_ONCE, end - first) }, (_, i) => first + i));
   }
 
-  /** The contexts of a feature: the strongest, and those of each interval. @throws ArgumentError, FormatError */
-  async examples(i: number): Promise<Pick<Feature, "top" | "intervals">> {
-    const { top, intervals } = await this.feature(i);
-    return { top, intervals };
-  }
-
   /** W_dec[i] at length 1, [dIn]; zeros if it is zero. @throws ArgumentError, FormatError */
   async direction(i: number): Promise<Float32Array> {
     const [found] = await this.directions([i]);

@@ -9,8 +9,6 @@ import type { Neighbour } from "./feature.ts";
 import type { Firings } from "./firings.ts";
 import { type Compared, type Comparison, chanceCosine, compareFeatures, type Link, type Overlap, relatedFeatures } from "./related.ts";
 
-export { RELATED } from "./related.ts";
-
 /** The features that hang under one in the tree. */
 export interface Branch {
   /** Most closely related first. */

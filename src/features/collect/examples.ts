@@ -90,7 +90,7 @@ class ExampleList {
   }
 }
 
-export const TOP_EXAMPLES = 20;
+const TOP_EXAMPLES = 20;
 
 /** The strongest examples of distinct texts. */
 export class TopExamples {
@@ -152,7 +152,7 @@ const APPEND = -1;
 const REFUSED = -2;
 
 export const INTERVALS = 8;
-export const EXAMPLES_PER_INTERVAL = 5;
+const EXAMPLES_PER_INTERVAL = 5;
 // One to spare: some are lost when the intervals move.
 const KEPT_PER_INTERVAL = 6;
 /** A limit that everything passes. */
