@@ -8,16 +8,16 @@ type Evaluation = NonNullable<Autoencoder["evaluation"]>;
 const NATS = "nats per token";
 const MEASURED: readonly { name: string; meaning: string; value: (evaluation: Evaluation) => string }[] = [
   { name: "L0", meaning: "features active on a token, on average", value: ({ l0 }) => decimal(l0) },
-  { name: "FVU", meaning: "share of the variance that it does not explain", value: ({ fvu }) => percent(fvu) },
+  { name: "FVU", meaning: "share of the variance that it does not explain", value: ({ fvu }) => decimal(fvu) },
   {
     name: "Loss recovered, zero",
     meaning: "of what setting the residual to zero costs",
-    value: ({ lossRecovered }) => percent(lossRecovered.zero),
+    value: ({ lossRecovered }) => decimal(lossRecovered.zero),
   },
   {
     name: "Loss recovered, mean",
     meaning: "of what setting it to its mean costs",
-    value: ({ lossRecovered }) => percent(lossRecovered.mean),
+    value: ({ lossRecovered }) => decimal(lossRecovered.mean),
   },
   { name: "Cross-entropy, model", meaning: NATS, value: ({ crossEntropy }) => crossEntropy.clean.toFixed(3) },
   { name: "Cross-entropy, spliced in", meaning: NATS, value: ({ crossEntropy }) => crossEntropy.spliced.toFixed(3) },
