@@ -11,7 +11,11 @@ const MOST_BYTES = 150_000;
 const QUESTION = "How was your day?";
 
 interface Family {
-  readonly autoencoders: readonly { readonly id: string; readonly dSae: number; readonly catalog?: object }[];
+  readonly autoencoders: readonly {
+    readonly id: string;
+    readonly dSae: number;
+    readonly catalog?: { readonly parts: readonly string[] };
+  }[];
 }
 interface Hits {
   readonly hits: readonly { readonly feature: number; readonly description?: object }[];
@@ -20,7 +24,9 @@ interface Hits {
 const [address] = process.argv.slice(2);
 if (address === undefined) throw new ArgumentError("name the address of a running explorer, such as http://127.0.0.1:8080");
 const { autoencoders } = (await (await fetch(new URL("/api/family", address))).json()) as Family;
-const sae = autoencoders.filter(({ catalog }) => catalog).toSorted((a, b) => b.dSae - a.dSae)[0];
+// The largest of those with descriptions, or else of all.
+const isDescribed = ({ catalog }: Family["autoencoders"][number]) => Number(catalog!.parts.includes("description"));
+const [sae] = autoencoders.filter(({ catalog }) => catalog).toSorted((a, b) => isDescribed(b) - isDescribed(a) || b.dSae - a.dSae);
 if (sae === undefined) throw new ArgumentError(`no autoencoder at ${address} has a catalogue, so there is little to see`);
 const root = `/${encodeURIComponent(sae.id)}`;
 
