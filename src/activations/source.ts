@@ -1,6 +1,7 @@
 /** @file Where training reads activations from: blocks that can be asked for in any order, so that a killed run can go on where it stopped. */
 import { createHash } from "node:crypto";
 import type { ContextSet } from "../corpus/contexts.ts";
+import { ShapeError } from "../errors.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import { type ActivationBlock, harvest } from "./harvest.ts";
 import { sinkThreshold } from "./sinks.ts";
@@ -24,6 +25,14 @@ export interface Provenance {
   readonly sinkThreshold: number;
   /** SHA-256 over the token ids of all contexts. */
   readonly corpus: string;
+}
+
+/** @throws ShapeError unless `contexts` are as many and as long as those that the activations are of */
+export function checkContexts(provenance: Provenance, contexts: ContextSet): void {
+  if (contexts.size !== provenance.contexts || contexts.contextSize !== provenance.contextSize)
+    throw new ShapeError(
+      `the activations are of ${provenance.contexts} contexts of ${provenance.contextSize} tokens, the text has ${contexts.size} of ${contexts.contextSize}`,
+    );
 }
 
 // Seconds of harvesting, so that little is lost when a run is killed, and 9 MB on disk at d_in 576.

@@ -2,7 +2,7 @@
  * @file One pass over activations: what every feature of a family of autoencoders responds to. Top contexts alone mislead: many features look clean at their peak and are not below it
  * (Bricken et al. 2023, "Feature interpretability"), so contexts of every strength are kept, and what else a feature has to do with.
  */
-import type { ActivationSource } from "../activations/source.ts";
+import { type ActivationSource, checkContexts } from "../activations/source.ts";
 import type { ContextSet } from "../corpus/contexts.ts";
 import { ArgumentError, CancelledError, ShapeError } from "../errors.ts";
 import { exists } from "../files.ts";
@@ -56,10 +56,7 @@ export async function collectFeatures(
   { seed = 0, signal, states, onProgress }: CollectOptions = {},
 ): Promise<Collected[]> {
   const { provenance } = source;
-  if (contexts.size !== provenance.contexts || contexts.contextSize !== provenance.contextSize)
-    throw new ShapeError(
-      `the activations are of ${provenance.contexts} contexts of ${provenance.contextSize} tokens, the text has ${contexts.size} of ${contexts.contextSize}`,
-    );
+  checkContexts(provenance, contexts);
   for (const { dIn } of saes)
     if (dIn !== source.dIn) throw new ShapeError(`the activations have ${source.dIn} numbers, the autoencoder reads ${dIn}`);
   if (states !== undefined && states.length !== saes.length)

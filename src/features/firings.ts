@@ -1,9 +1,9 @@
 /** @file Where the features of several autoencoders fire in a sample of tokens: which of them fire together, and at which tokens. */
-import type { ActivationSource } from "../activations/source.ts";
+import { type ActivationSource, checkContexts } from "../activations/source.ts";
 import type { ContextSet } from "../corpus/contexts.ts";
 import { ArgumentError, CancelledError, ShapeError } from "../errors.ts";
 import type { SparseAutoencoder } from "../sae/autoencoder.ts";
-import type { SparseFeatures } from "../tensor/sparse-features.ts";
+import { byColumn, type SparsePlaces } from "../tensor/sparse-features.ts";
 
 /** Firings of one autoencoder's features over a sample of tokens: feature `i` fires at the tokens numbered `at[starts[i]]` … `at[starts[i + 1] − 1]`, ascending. */
 export interface Firings {
@@ -46,13 +46,10 @@ export async function sampleFirings(
 ): Promise<Sample> {
   for (const sae of saes) assertFits(sae, source);
   const { provenance } = source;
-  if (contexts && (contexts.size !== provenance.contexts || contexts.contextSize !== provenance.contextSize))
-    throw new ShapeError(
-      `the activations are of ${provenance.contexts} contexts of ${provenance.contextSize} tokens, the text has ${contexts.size} of ${contexts.contextSize}`,
-    );
+  if (contexts) checkContexts(provenance, contexts);
   const perBlock = (provenance.contexts * provenance.contextSize) / source.blocks;
   const blocks = Math.min(source.blocks, Math.ceil(tokens / perBlock));
-  const parts: SparseFeatures[][] = saes.map(() => []);
+  const parts: SparsePlaces[][] = saes.map(() => []);
   const ids: number[] = [];
   let [read, entries] = [0, 0];
   for (let b = 0; b < blocks && entries < MOST_FIRINGS; b++) {
@@ -69,7 +66,10 @@ export async function sampleFirings(
   }
   return {
     tokens: read,
-    firings: parts.map((features, s) => byFeature(features, saes[s]!.dSae, read)),
+    firings: parts.map((features, s): Firings => {
+      const { starts, rows } = byColumn(features, saes[s]!.dSae);
+      return { tokens: read, starts, at: rows };
+    }),
     ids: contexts && Int32Array.from(ids),
   };
 }
@@ -81,32 +81,9 @@ function assertFits({ dIn, metadata }: SparseAutoencoder, { dIn: width, provenan
     throw new ArgumentError(`the activations are of ${model} at ${hook}, the autoencoder was trained on ${trainedOn} at ${trainedAt}`);
 }
 
-/** Compressed sparse columns, by counting sort. */
-function byFeature(parts: readonly SparseFeatures[], dSae: number, tokens: number): Firings {
-  const starts = new Uint32Array(dSae + 1);
-  for (const { indices } of parts) for (const feature of indices) starts[feature + 1]!++;
-  for (let i = 0; i < dSae; i++) starts[i + 1]! += starts[i]!;
-  const next = starts.slice(0, dSae);
-  const at = new Uint32Array(starts[dSae]!);
-  let token = 0;
-  for (const { indptr, indices, rows } of parts) {
-    for (let t = 0; t < rows; t++, token++) for (let e = indptr[t]!; e < indptr[t + 1]!; e++) at[next[indices[e]!]!++] = token;
-  }
-  return { tokens, starts, at };
-}
-
 /** The tokens at which feature `i` fires, ascending: a view. */
 export function firingsOf({ starts, at }: Firings, i: number): Uint32Array {
   return at.subarray(starts[i]!, starts[i + 1]!);
-}
-
-/** At how many tokens each of `other`'s features fires together with one that fires at `tokens`. */
-export function together(tokens: Uint32Array, other: Firings): Uint32Array {
-  const fires = new Uint8Array(other.tokens);
-  for (const token of tokens) fires[token] = 1;
-  const counts = new Uint32Array(other.starts.length - 1);
-  for (let i = 0; i < counts.length; i++) for (let e = other.starts[i]!; e < other.starts[i + 1]!; e++) counts[i]! += fires[other.at[e]!]!;
-  return counts;
 }
 
 /** Ids of the tokens at which a feature fires most often, at most `most`. */
@@ -120,12 +97,7 @@ export function commonTokens(tokens: Uint32Array, ids: Int32Array, most: number)
 }
 
 /** The same by token: the features that fire at token `t` are `features[starts[t]]` … `features[starts[t + 1] − 1]`, ascending. */
-export function byToken({ tokens, starts: byFeature, at }: Firings): { readonly starts: Uint32Array; readonly features: Uint32Array } {
-  const starts = new Uint32Array(tokens + 1);
-  for (const token of at) starts[token + 1]!++;
-  for (let t = 0; t < tokens; t++) starts[t + 1]! += starts[t]!;
-  const next = starts.slice(0, tokens);
-  const features = new Uint32Array(at.length);
-  for (let i = 0; i + 1 < byFeature.length; i++) for (let e = byFeature[i]!; e < byFeature[i + 1]!; e++) features[next[at[e]!]!++] = i;
-  return { starts, features };
+export function byToken({ tokens, starts, at }: Firings): { readonly starts: Uint32Array; readonly features: Uint32Array } {
+  const { starts: ends, rows } = byColumn([{ indptr: starts, indices: at, rows: starts.length - 1 }], tokens);
+  return { starts: ends, features: rows };
 }

@@ -25,6 +25,36 @@ export function activation({ indptr, indices, values }: SparseFeatures, t: numbe
   return low < indptr[t + 1]! && indices[low] === feature ? values[low]! : 0;
 }
 
+/** The places of the entries of a sparse matrix. */
+export type SparsePlaces = Pick<SparseFeatures, "indptr" | "indices" | "rows">;
+
+/**
+ * The same entries by column (CSC, by counting sort): those of column i are at `starts[i]` … `starts[i + 1] − 1`, rows ascending. @param parts stacked: the rows of each are numbered on
+ * from those before @param each called with every entry `e` of its part and the place that it takes
+ */
+export function byColumn(
+  parts: readonly SparsePlaces[],
+  cols: number,
+  each?: (e: number, place: number) => void,
+): { readonly starts: Uint32Array; readonly rows: Uint32Array } {
+  const starts = new Uint32Array(cols + 1);
+  for (const { indptr, indices, rows } of parts) for (let e = 0; e < indptr[rows]!; e++) starts[indices[e]! + 1]!++;
+  for (let i = 0; i < cols; i++) starts[i + 1]! += starts[i]!;
+  const next = starts.slice(0, cols);
+  const stacked = new Uint32Array(starts[cols]!);
+  let row = 0;
+  for (const { indptr, indices, rows } of parts) {
+    for (let t = 0; t < rows; t++, row++) {
+      for (let e = indptr[t]!; e < indptr[t + 1]!; e++) {
+        const place = next[indices[e]!]!++;
+        stacked[place] = row;
+        each?.(e, place);
+      }
+    }
+  }
+  return { starts, rows: stacked };
+}
+
 /** All activations as a dense matrix, [rows, cols]. For tests and small inputs. */
 export function toDense({ indptr, indices, values, rows, cols }: SparseFeatures): Matrix {
   const dense = matrix(rows, cols);

@@ -1,5 +1,5 @@
 /** @file Which features fire together, from a random sample of tokens that is kept with all features active at each. */
-import type { SparseFeatures } from "../../tensor/sparse-features.ts";
+import { byColumn, type SparseFeatures } from "../../tensor/sparse-features.ts";
 import type { Coactivation } from "../feature.ts";
 import type { Firings } from "../firings.ts";
 import { priorityOf } from "./bits.ts";
@@ -30,7 +30,7 @@ export class TokenSample {
   #starts: Uint32Array;
   #features: Uint32Array;
   /** The same by feature: the sampled tokens at which it fires. Made when first asked for. */
-  #byFeature: { readonly starts: Uint32Array; readonly tokens: Uint32Array } | undefined;
+  #byFeature: ReturnType<typeof byColumn> | undefined;
   readonly #together: Uint32Array;
 
   constructor(dSae: number, capacity: number, salt: number, state?: TokenSampleState) {
@@ -76,8 +76,8 @@ export class TokenSample {
    * with it more often than by chance. @param density of each feature over all tokens
    */
   coactive(feature: number, density: (feature: number) => number): Coactivation[] {
-    this.#byFeature ??= this.#invert();
-    const { starts, tokens } = this.#byFeature;
+    this.#byFeature ??= byColumn([{ indptr: this.#starts, indices: this.#features, rows: this.#tokens }], this.#dSae);
+    const { starts, rows: tokens } = this.#byFeature;
     const together = this.#together;
     const met: number[] = [];
     const firings = starts[feature + 1]! - starts[feature]!;
@@ -128,19 +128,6 @@ export class TokenSample {
       this.#starts = enlarged(this.#starts, 2 * this.#starts.length);
       this.#priorities = enlarged(this.#priorities, this.#starts.length);
     }
-  }
-
-  #invert() {
-    const { features, starts: ends } = this.state;
-    const starts = new Uint32Array(this.#dSae + 1);
-    for (const feature of features) starts[feature + 1]!++;
-    for (let i = 0; i < this.#dSae; i++) starts[i + 1]! += starts[i]!;
-    const next = starts.slice(0, this.#dSae);
-    const tokens = new Uint32Array(features.length);
-    for (let t = 0; t < this.#tokens; t++) {
-      for (let e = ends[t]!; e < ends[t + 1]!; e++) tokens[next[features[e]!]!++] = t;
-    }
-    return { starts, tokens };
   }
 }
 

@@ -1,7 +1,7 @@
 /** @file What collecting needs to know of the tokens of a block, worked out once for all autoencoders; and where features fire among them. */
 import type { ActivationBlock } from "../../activations/harvest.ts";
 import type { ContextSet, PackedDocument } from "../../corpus/contexts.ts";
-import type { SparseFeatures } from "../../tensor/sparse-features.ts";
+import { byColumn, type SparseFeatures } from "../../tensor/sparse-features.ts";
 import { hashTokens } from "./bits.ts";
 
 // Two examples with the same tokens this close around their peaks are the same text, whatever surrounds it.
@@ -95,21 +95,10 @@ export interface Column {
   readonly end: number;
 }
 
-/** The transpose, by counting sort. */
-export function toColumns({ indptr, indices, values, rows, cols }: SparseFeatures): Columns {
-  const entries = indptr[rows]!;
-  const starts = new Uint32Array(cols + 1);
-  for (let e = 0; e < entries; e++) starts[indices[e]! + 1]!++;
-  for (let i = 0; i < cols; i++) starts[i + 1]! += starts[i]!;
-  const next = starts.slice(0, cols);
-  const row = new Uint32Array(entries);
-  const value = new Float32Array(entries);
-  for (let t = 0; t < rows; t++) {
-    for (let e = indptr[t]!; e < indptr[t + 1]!; e++) {
-      const at = next[indices[e]!]!++;
-      row[at] = t;
-      value[at] = values[e]!;
-    }
-  }
+export function toColumns(features: SparseFeatures): Columns {
+  const value = new Float32Array(features.indptr[features.rows]!);
+  const { starts, rows: row } = byColumn([features], features.cols, (e, place) => {
+    value[place] = features.values[e]!;
+  });
   return { starts, row, value, bits: new Uint32Array(value.buffer) };
 }

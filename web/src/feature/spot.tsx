@@ -4,6 +4,7 @@ import { Link } from "wouter";
 import { type Feature, type FeatureMap, useMap } from "../api.ts";
 import { Section } from "../parts/section.tsx";
 import { Loaded } from "../parts/state.tsx";
+import { themeColour, useThemeChange } from "../parts/theme-colours.ts";
 
 export function Spot({ sae, data }: { sae: string; data: Feature }) {
   const frame = useRef<HTMLDivElement>(null);
@@ -41,16 +42,9 @@ function Canvas({ map, data }: { map: FeatureMap; data: Feature }) {
     draw();
     const observer = new ResizeObserver(draw);
     observer.observe(canvas.current!);
-    const scheme = matchMedia("(prefers-color-scheme: dark)");
-    scheme.addEventListener("change", draw);
-    const themes = new MutationObserver(draw);
-    themes.observe(document.documentElement, { attributeFilter: ["data-theme"] });
-    return () => {
-      observer.disconnect();
-      scheme.removeEventListener("change", draw);
-      themes.disconnect();
-    };
+    return () => observer.disconnect();
   }, [map, data]);
+  useThemeChange(() => paint(canvas.current!, map, data));
   return (
     <canvas
       ref={canvas}
@@ -74,11 +68,11 @@ function paint(canvas: HTMLCanvasElement, map: FeatureMap, { feature, neighbours
   context.globalAlpha = 0.28;
   for (let i = 0; i < map.feature.length; i++) context.fillRect(x(map.x[i]!) - size / 2, y(map.y[i]!) - size / 2, size, size);
   context.globalAlpha = 1;
+  const colour = (name: string) => `rgb(${themeColour(canvas.parentElement!, name).join(" ")})`;
   const near = new Set(neighbours.map((neighbour) => neighbour.feature));
-  for (const [i, other] of map.feature.entries())
-    if (near.has(other)) disc(context, x(map.x[i]!), y(map.y[i]!), 2.5, cssColour(canvas, "--accent"));
+  for (const [i, other] of map.feature.entries()) if (near.has(other)) disc(context, x(map.x[i]!), y(map.y[i]!), 2.5, colour("--accent"));
   const own = map.feature.indexOf(feature);
-  if (own >= 0) disc(context, x(map.x[own]!), y(map.y[own]!), 5, cssColour(canvas, "--heat"));
+  if (own >= 0) disc(context, x(map.x[own]!), y(map.y[own]!), 5, colour("--heat"));
 }
 
 function axis(values: readonly number[], from: number, to: number): (value: number) => number {
@@ -95,14 +89,4 @@ function disc(context: CanvasRenderingContext2D, x: number, y: number, radius: n
   context.arc(x, y, radius, 0, 2 * Math.PI);
   context.fillStyle = colour;
   context.fill();
-}
-
-/** A colour of the theme as a canvas takes it: it does not know `light-dark()`. */
-function cssColour(element: Element, name: string): string {
-  const probe = document.createElement("span");
-  probe.style.color = `var(${name})`;
-  element.parentElement!.append(probe);
-  const colour = getComputedStyle(probe).color;
-  probe.remove();
-  return colour;
 }
