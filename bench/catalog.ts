@@ -1,6 +1,6 @@
 /**
- * @file Times building, opening and searching a catalogue of made-up features, and its map: `npm run bench:catalog -- [--features 65536,1048576] [--json]`. The catalogue is written to
- * a temporary folder and removed, unless `--keep` names one.
+ * @file Times collecting features beside harvesting, and building, opening and searching a catalogue of made-up features, and its map:
+ * `npm run bench:catalog -- [--features 65536,1048576] [--json]`. The catalogue is written to a temporary folder and removed, unless `--keep` names one.
  */
 import { fork } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -14,6 +14,7 @@ import { Catalog } from "../src/features/catalog.ts";
 import { featureMap } from "../src/features/map.ts";
 import { nearestFeatures } from "../src/features/neighbours.ts";
 import { tableBytes } from "../src/features/store/store.ts";
+import { type CollectTimes, collectTimes } from "./catalog-collect.ts";
 import type { SearchPlan, SearchTimes } from "./catalog-search.ts";
 import { runCommand } from "./command.ts";
 import { machine } from "./machine.ts";
@@ -27,6 +28,8 @@ interface Options {
   keep?: string;
   prompts: boolean;
   map: boolean;
+  collect: boolean;
+  family: string[];
   json: boolean;
 }
 
@@ -48,6 +51,7 @@ interface MapTimes {
 const MANY = 262_144;
 const [EXAMPLES, EXAMPLES_OF_MANY] = [20, 4];
 const MOST_MAPPED = 65_536;
+const COLLECTED = { sizes: [1024, 4096, 16_384], tokens: 65_536, rounds: 3 };
 
 const command = new Command("bench:catalog")
   .option("--features <sizes>", "features of the catalogues", sizes, [65_536, 1_048_576])
@@ -61,8 +65,12 @@ const command = new Command("bench:catalog")
   .option("--keep <folder>", "where to keep the catalogues, and to find them again")
   .option("--no-prompts", "leave out the searches by prompt, which need the model and the memory of a whole autoencoder")
   .option("--no-map", `leave out the map, which is laid out for up to ${count(MOST_MAPPED)} features`)
+  .option("--no-collect", "leave out collecting beside harvesting")
+  .option("--family <sae...>", "autoencoders of the default model to collect for (default: untrained ones)", [])
   .option("--json", "print one JSON object on standard output and nothing else", false)
-  .action(async ({ features, examples, keep, map, json, ...plan }: Options) => {
+  .action(async ({ features, examples, keep, map, collect, family, json, ...plan }: Options) => {
+    const collecting = collect ? await collected(family) : undefined;
+    if (collecting && !json) console.log(`${describeCollecting(collecting)}\n`);
     const folder = keep ?? (await mkdtemp(join(tmpdir(), "bench-catalog-")));
     const results: Measured[] = [];
     try {
@@ -76,8 +84,18 @@ const command = new Command("bench:catalog")
     } finally {
       if (keep === undefined) await rm(folder, { recursive: true, force: true });
     }
-    if (json) console.log(JSON.stringify({ machine: machine(), results }));
+    if (json) console.log(JSON.stringify({ machine: machine(), ...(collecting && { collecting }), results }));
   });
+
+function collected(family: readonly string[]): Promise<CollectTimes> {
+  const line = new ProgressLine("collecting beside harvesting");
+  const onRound = (round: number) => line.update(round / COLLECTED.rounds, `round ${round + 1} of ${COLLECTED.rounds}`);
+  return collectTimes({ ...COLLECTED, family, signal: interrupted, onRound }).finally(() => line.clear());
+}
+
+function describeCollecting({ features, tokens, harvesting, collecting, ratio }: CollectTimes): string {
+  return `${count(tokens)} tokens: harvesting ${count(harvesting)} tokens/s, with collecting for ${features.map(count).join(" + ")} features ${count(collecting)}; ratio ${ratio}`;
+}
 
 async function measure(folder: string, { features, dIn, examples, ...plan }: Omit<SearchPlan, "folder">): Promise<Measured> {
   const synthetic = { features, dIn, examples };

@@ -68,6 +68,13 @@ test("architectures with thresholds train, and are saved as SAELens knows them",
   }
 });
 
+test("without the native kernels, training says that it is slow, and trains", () => {
+  const words = "train text.txt --features 32 --k 4 --context 32 --tokens 1500 --batch 256 --out plain --json".split(" ");
+  const { status, stderr } = monoscope(words, { env: { MONOSCOPE_KERNELS: "reference" } });
+  expect(stderr).toMatch(/^monoscope: the native kernels are not built.*\n$/);
+  expect(status).toBe(0);
+});
+
 test("a model that cannot be read: exit code 1", () => {
   refuses(["model", "--model", "absent.gguf"], 1, /absent\.gguf/);
   writeFileSync(join(folder, "short.gguf"), Buffer.from("GGUF\x03\0\0\0"));

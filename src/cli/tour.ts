@@ -31,6 +31,7 @@ import {
   interrupted,
   openModel,
   readCorpus,
+  sizes,
   warnOfReferenceKernels,
   wholeNumber,
   withJson,
@@ -136,6 +137,7 @@ interface Report {
 interface TourOptions {
   out: string;
   tokens?: number;
+  sizes?: number[];
   threads: number;
   explore: boolean;
   json: boolean;
@@ -149,15 +151,16 @@ export function tourCommand(): Command {
       )
       .option("--out <folder>", "where everything is written", "runs/tour")
       .option("--tokens <n>", "tokens of text to work on (default: 480,000, less on a slow machine)", wholeNumber(20_000))
+      .option("--sizes <sizes>", "numbers of features, separated by commas (default: 1024,4096)", sizes)
       .option("--threads <n>", "threads for arithmetic", wholeNumber(), 2)
       .option("--explore", "on a terminal, go on to the explorer", false),
-  ).action(async ({ out, tokens, threads, explore, json }: TourOptions) => {
+  ).action(async ({ out, threads, explore, json, ...chosen }: TourOptions) => {
     const say = json ? () => {} : (text = "") => console.log(text);
     const path = join(out, "tour.json");
     const text = await readFile(path, "utf8").catch(() => undefined);
     let report: Report;
     if (text === undefined) {
-      report = await new Tour(out, tokens, threads, say).run();
+      report = await new Tour(out, chosen, threads, say).run();
       await writeTextWhole(path, `${JSON.stringify(report, null, 2)}\n`);
     } else {
       report = JSON.parse(text) as Report;
@@ -178,14 +181,14 @@ export function tourCommand(): Command {
 
 class Tour {
   readonly #out: string;
-  readonly #tokens: number | undefined;
+  readonly #chosen: Partial<Plan>;
   readonly #threads: number;
   readonly #say: (text?: string) => void;
   readonly #began = performance.now();
 
-  constructor(out: string, tokens: number | undefined, threads: number, say: (text?: string) => void) {
+  constructor(out: string, chosen: Partial<Plan>, threads: number, say: (text?: string) => void) {
     this.#out = out;
-    this.#tokens = tokens;
+    this.#chosen = chosen;
     this.#threads = threads;
     this.#say = say;
   }
@@ -245,8 +248,9 @@ class Tour {
     const begun = await readFile(path, "utf8").catch(() => undefined);
     if (begun !== undefined) return JSON.parse(begun) as Plan;
     const most = warnOfReferenceKernels() ? REFERENCE : NATIVE;
-    const plan = { ...most, tokens: this.#tokens ?? Math.min(most.tokens, await affordableTokens(model)) };
-    if (this.#tokens === undefined && plan.tokens < most.tokens)
+    const tokens = this.#chosen.tokens ?? Math.min(most.tokens, await affordableTokens(model));
+    const plan = { ...most, ...this.#chosen, tokens };
+    if (this.#chosen.tokens === undefined && plan.tokens < most.tokens)
       this.#say(
         `this machine reads ${count(plan.tokens / HARVEST_SECONDS)} tokens a second now: taking ${count(plan.tokens)} of ${count(most.tokens)} tokens`,
       );

@@ -6,7 +6,7 @@ export function useKeys(keys: Readonly<Record<string, (() => void) | undefined>>
   const press = useEffectEvent((event: KeyboardEvent) => {
     if (event.ctrlKey || event.altKey || event.metaKey || event.defaultPrevented) return;
     const target = event.target;
-    if (target instanceof HTMLElement && (target.isContentEditable || target.closest("input, textarea, select, dialog"))) return;
+    if (target instanceof HTMLElement && (target.isContentEditable || target.closest("input, textarea, select, dialog[open]"))) return;
     const act = keys[event.key];
     if (!act) return;
     event.preventDefault();
