@@ -18,7 +18,7 @@ const described: Record<number, Description> = {};
 await describeFeatures(
   Array.from({ length: 20 }, (_, i) => i),
   {
-    load: feature,
+    load: (features) => features.map(feature),
     silent,
     tokenizer,
     describer: { name: "m", asker, prompts: await loadPrompts(), scores: JUDGED },

@@ -54,7 +54,7 @@ test("a feature of bridges, described and judged by the default model behind our
     const asker = new ModelAsker(endpoint, { cache, countTokens: (text) => model.tokenizer.encode(text).length });
     let description: Description | undefined;
     await describeFeatures([7], {
-      load: () => feature,
+      load: () => [feature],
       silent: async () => OTHERS.map((text) => ({ ...example(text, ""), peak: 0, activations: [] })),
       tokenizer: model.tokenizer,
       describer: { name: model.id, asker, prompts: await loadPrompts(), scores: ["detection", "specificity"] },

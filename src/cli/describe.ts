@@ -3,14 +3,13 @@ import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { ArgumentError, CancelledError } from "../errors.ts";
-import { Catalog, type FeatureUpdate } from "../features/catalog.ts";
+import { Catalog } from "../features/catalog.ts";
 import { type Cost, ModelAsker, type Price } from "../features/describe/asker.ts";
-import { type DescribeReport, describeFeatures, estimateCost, JUDGED, type Judged } from "../features/describe/describe.ts";
+import { type DescribeCatalogReport, describeCatalog, evidenceOf } from "../features/describe/catalog.ts";
+import { type Describer, estimateCost, JUDGED, type Judged } from "../features/describe/describe.ts";
 import { Endpoint } from "../features/describe/endpoint.ts";
-import { exampleStretches } from "../features/describe/from-evidence.ts";
 import { loadPrompts } from "../features/describe/prompts.ts";
 import { ReplyCache } from "../features/describe/reply-cache.ts";
-import { silentText } from "../features/describe/silent-text.ts";
 import { SparseAutoencoder } from "../sae/autoencoder.ts";
 import { featureList, interrupted, type ModelOptions, openModelFor, wholeNumber, withJson, withModel } from "./options.ts";
 import { count, ProgressLine, pc } from "./terminal.ts";
@@ -32,9 +31,6 @@ interface DescribeCommandOptions extends ModelOptions {
   seed: number;
   json: boolean;
 }
-
-// The catalogue takes many at once as fast as one.
-const WRITTEN_AT_ONCE = 256;
 
 export function describeCommand(): Command {
   return withJson(
@@ -71,6 +67,10 @@ async function describe(path: string, options: DescribeCommandOptions): Promise<
     throw new ArgumentError(`name the model that ${baseUrl} should use: --with MODEL`);
   if (baseUrl === undefined && (options.with !== undefined || options.estimate))
     throw new ArgumentError("name the endpoint with the model: --endpoint URL, or OPENAI_BASE_URL in the environment");
+  const endpoint =
+    baseUrl === undefined
+      ? undefined
+      : new Endpoint({ baseUrl, model: options.with!, apiKey: process.env.OPENAI_API_KEY, timeoutMs: 1000 * options.timeout });
   const prompts = await loadPrompts(options.prompts);
   const sae = await SparseAutoencoder.open(path, options);
   const catalog = await Catalog.open(join(path, "catalog"), sae);
@@ -78,27 +78,23 @@ async function describe(path: string, options: DescribeCommandOptions): Promise<
   const model = await openModelFor(sae, options);
 
   const searching = new ProgressLine("looking for text in which features are silent");
-  const silent = await silentText(model, sae, await exampleStretches(catalog, seed), {
+  const evidence = await evidenceOf(catalog, model, sae, {
     seed,
     signal: interrupted,
     onProgress: (done, of) => searching.update(done / of, ""),
   }).finally(() => searching.clear());
 
-  const load = (feature: number) => catalog.feature(feature);
   const countTokens = (text: string) => model.tokenizer.encode(text).length;
-  const shared = { load, silent, tokenizer: model.tokenizer, seed, signal: interrupted, concurrency: options.concurrency };
   let asker: ModelAsker | undefined;
-  const cache = baseUrl === undefined ? undefined : await ReplyCache.open(join(path, "catalog-replies.jsonl"));
-  if (cache !== undefined) {
-    const name = options.with!;
-    const endpoint = new Endpoint({
-      baseUrl: baseUrl!,
-      model: name,
-      apiKey: process.env.OPENAI_API_KEY,
-      timeoutMs: 1000 * options.timeout,
+  let describer: Describer | undefined;
+  let cache: ReplyCache | undefined;
+  if (endpoint !== undefined) {
+    cache = await ReplyCache.open(join(path, "catalog-replies.jsonl"));
+    const asking = { name: endpoint.model, prompts, scores: options.scores };
+    const estimate = await estimateCost(features, {
+      ...{ ...evidence, describer: asking, cache, countTokens, price: options.price },
+      load: (some) => catalog.features(some),
     });
-    const describer = { name, prompts, scores: options.scores };
-    const estimate = await estimateCost(features, { ...shared, describer, cache, countTokens, price: options.price });
     if (options.estimate || !(await agreed(features.length, estimate, options))) {
       if (options.estimate)
         console.log(json ? JSON.stringify({ features: features.length, estimate }) : describeCost(features.length, estimate));
@@ -112,38 +108,26 @@ async function describe(path: string, options: DescribeCommandOptions): Promise<
       price: options.price,
       ...(options.maxTokensTotal !== undefined && { maxTokensTotal: options.maxTokensTotal }),
     });
+    describer = { ...asking, asker };
   }
 
-  const describer = asker && { name: options.with!, asker, prompts, scores: options.scores };
   const line = new ProgressLine("describing");
-  let updates: FeatureUpdate[] = [];
-  let described = 0;
   const sums = { vocabulary: [] as number[], detection: [] as number[], fuzzing: [] as number[] };
-  let report: DescribeReport;
+  let report: DescribeCatalogReport;
   try {
-    report = await describeFeatures(features, {
-      ...shared,
-      describer,
-      async onDescribed(feature, description) {
-        line.update(
-          ++described / features.length,
-          asker === undefined ? "" : `${count(asker.cost.requests)} requests, ${count(tokens(asker.cost))} tokens`,
-        );
+    report = await describeCatalog(catalog, evidence, {
+      ...{ features, describer, replace: options.overwrite, concurrency: options.concurrency, signal: interrupted },
+      onDescribed(_, { scores }) {
         for (const [name, values] of Object.entries(sums)) {
-          const score = description.scores[name as keyof typeof sums];
+          const score = scores[name as keyof typeof sums];
           if (score !== undefined) values.push(score);
         }
-        const known = describer === undefined && !options.overwrite ? (await load(feature)).description : undefined;
-        if (known !== undefined && known.by !== "automatic") return;
-        updates.push({ feature, description });
-        if (updates.length >= WRITTEN_AT_ONCE) await catalog.update(updates.splice(0));
       },
+      onProgress: (done, of) =>
+        line.update(done / of, asker === undefined ? "" : `${count(asker.cost.requests)} requests, ${count(tokens(asker.cost))} tokens`),
     });
   } finally {
-    // What was described before an error or Ctrl-C is kept.
     line.clear();
-    await catalog.update(updates);
-    updates = [];
     await cache?.close();
   }
   const means = Object.fromEntries(
@@ -158,8 +142,7 @@ async function describe(path: string, options: DescribeCommandOptions): Promise<
 /** The features that were asked for. */
 async function chosen(catalog: Catalog, { features, maxFeatures }: DescribeCommandOptions): Promise<number[]> {
   for (const i of features ?? []) catalog.checkFeature(i);
-  const density = await catalog.column("density");
-  const all = features ?? Array.from(density.keys()).filter((i) => density[i]! > 0);
+  const all = features ?? (await catalog.activeFeatures());
   return all.slice(0, maxFeatures);
 }
 
@@ -187,11 +170,12 @@ function describeCost(features: number, { requests, promptTokens, completionToke
   return `${count(features)} features: about ${count(requests)} requests, ${count(promptTokens)} tokens of prompts and at most ${count(completionTokens)} of answers${price}`;
 }
 
-function summary(report: DescribeReport, means: Record<string, number>, asker: ModelAsker | undefined): string {
-  const { described, silent, automatic, failed, stopped } = report;
+function summary(report: DescribeCatalogReport, means: Record<string, number>, asker: ModelAsker | undefined): string {
+  const { described, silent, automatic, kept, failed, stopped } = report;
   const scores = Object.entries(means).map(([name, mean]) => `${name} ${mean.toFixed(2)}`);
   const lines = [
     `${count(described)} features described${automatic > 0 ? `, ${count(automatic)} of them automatically because no answer made sense` : ""}${silent > 0 ? `; ${count(silent)} never fire` : ""}`,
+    kept > 0 && `${count(kept)} keep the description that a language model wrote; --overwrite replaces these too`,
     scores.length > 0 && `mean scores (0.5 is chance): ${scores.join(", ")}`,
     asker &&
       `${count(asker.cost.requests)} requests, ${count(tokens(asker.cost))} tokens; ${count(asker.fromCache)} answers were there already`,

@@ -5,6 +5,7 @@ import { Command, Option } from "commander";
 import type { ContextSet } from "../corpus/contexts.ts";
 import { ArgumentError, CancelledError } from "../errors.ts";
 import { Catalog, type Feature, type FeatureUpdate } from "../features/catalog.ts";
+import { GatheredUpdates } from "../features/gathered-updates.ts";
 import { neuronMatches } from "../features/neurons.ts";
 import { causalEffects } from "../interventions/causal-effects.ts";
 import { DEFAULT_SHARE } from "../interventions/clamp.ts";
@@ -37,8 +38,6 @@ interface ChoiceOptions extends Options {
   share: number;
 }
 
-// The catalogue takes many at once as fast as one.
-const WRITTEN_AT_ONCE = 256;
 const SHOWN = 10;
 // Templeton et al. 2024, "Features vs. neurons": 82 % of their features had no neuron that goes with them more than this.
 const WEAK = 0.3;
@@ -209,8 +208,7 @@ async function open(path: string, sources: readonly string[], options: Options &
 
 /** The features that fire, the most frequent first: `limit` of them, or all in their own order. */
 async function mostActive(catalog: Catalog, limit: number | undefined): Promise<number[]> {
-  const density = await catalog.column("density");
-  const active = Array.from(density.keys()).filter((i) => density[i]! > 0);
+  const [active, density] = await Promise.all([catalog.activeFeatures(), catalog.column("density")]);
   return limit === undefined ? active : active.sort((a, b) => density[b]! - density[a]! || a - b).slice(0, limit);
 }
 
@@ -226,12 +224,11 @@ async function record(
   { line, of, onRerun, value }: { line: ProgressLine; of: number; onRerun: string; value: (update: FeatureUpdate) => number },
 ): Promise<Measured[]> {
   const measured: Measured[] = [];
-  const batch: FeatureUpdate[] = [];
+  const gathered = new GatheredUpdates(catalog);
   try {
     for await (const update of updates) {
       measured.push({ feature: update.feature, value: value(update) });
-      batch.push(update);
-      if (batch.length >= WRITTEN_AT_ONCE) await catalog.update(batch.splice(0));
+      await gathered.add(update);
     }
   } catch (error) {
     if (!(error instanceof CancelledError)) throw error;
@@ -239,7 +236,7 @@ async function record(
     throw new CancelledError(`${done}; the same command ${onRerun}`, { cause: error });
   } finally {
     line.clear();
-    await catalog.update(batch);
+    await gathered.flush();
   }
   return measured;
 }

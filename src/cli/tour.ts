@@ -9,7 +9,7 @@ import { CorpusError } from "../errors.ts";
 import { buildCatalog } from "../features/build.ts";
 import type { Catalog } from "../features/catalog.ts";
 import { collectFeatures } from "../features/collect.ts";
-import { describeFromEvidence } from "../features/describe/from-evidence.ts";
+import { describeCatalog, evidenceOf } from "../features/describe/catalog.ts";
 import { findFeatures } from "../features/find.ts";
 import { relateCatalogs } from "../features/relations.ts";
 import { tokenTexts } from "../features/token-texts.ts";
@@ -346,7 +346,8 @@ class Tour {
     for (const [i, sae] of saes.entries()) {
       const line = new ProgressLine(`   describing features of ${memberName(sae.dSae)}`);
       const onProgress = (done: number, of: number) => line.update(done / of, `${count(done)} of ${count(of)}`);
-      await describeFromEvidence(catalogs[i]!, model, sae, { signal: interrupted, onProgress }).finally(() => line.clear());
+      const evidence = await evidenceOf(catalogs[i]!, model, sae, { signal: interrupted });
+      await describeCatalog(catalogs[i]!, evidence, { signal: interrupted, onProgress }).finally(() => line.clear());
     }
     for (const state of states) await rm(state, { force: true });
     return catalogs;

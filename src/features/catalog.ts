@@ -151,10 +151,16 @@ export class Catalog {
     });
   }
 
-  /** The features `start` … `end` − 1, in order. @throws FormatError */
-  async *features({ start = 0, end = this.dSae }: { start?: number; end?: number } = {}): AsyncGenerator<Feature, void, undefined> {
-    for (let first = start; first < end; first += FEATURES_AT_ONCE)
-      yield* await this.take(Array.from({ length: Math.min(FEATURES_AT_ONCE, end - first) }, (_, i) => first + i));
+  /** The same, one after the other, of as many as are asked for; all, if none are named. @throws ArgumentError, FormatError */
+  async *features(features: readonly number[] = Array.from({ length: this.dSae }, (_, i) => i)): AsyncGenerator<Feature, void, undefined> {
+    for (let first = 0; first < features.length; first += FEATURES_AT_ONCE)
+      yield* await this.take(features.slice(first, first + FEATURES_AT_ONCE));
+  }
+
+  /** The features that fire in the catalogue's text, in order. @throws FormatError */
+  async activeFeatures(): Promise<number[]> {
+    const density = await this.column("density");
+    return Array.from(density.keys()).filter((i) => density[i]! > 0);
   }
 
   /** W_dec[i] at length 1, [dIn]; zeros if it is zero. @throws ArgumentError, FormatError */

@@ -53,7 +53,7 @@ const RETRY_TEMPERATURE = 0.7;
 // Roles and separators.
 const TOKENS_PER_MESSAGE = 4;
 
-/** Asks the model behind an endpoint. */
+/** Asks the model behind an endpoint; what was asked before is answered from the cache. Costs are counted in tokens, as the server tells them. */
 export class ModelAsker implements Asker {
   readonly #endpoint: Endpoint;
   readonly #options: ModelAskerOptions;

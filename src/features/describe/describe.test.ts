@@ -52,7 +52,7 @@ async function run(
 ) {
   const described = new Map<number, Description>();
   const report = await describeFeatures(features(n), {
-    load: feature,
+    load: (some) => some.map(feature),
     silent,
     tokenizer,
     describer: who,
@@ -163,7 +163,7 @@ describe("the cost", () => {
     const who = await describer(reader, { price: { prompt: 2, completion: 8 } });
     const estimate = () =>
       estimateCost(features(40), {
-        load: feature,
+        load: (some) => some.map(feature),
         silent,
         tokenizer,
         describer: who,

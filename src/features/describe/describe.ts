@@ -52,36 +52,63 @@ const TYPICAL_DESCRIPTION = "words for bridges and other structures that cross r
  * Where the language model's answers make no sense, the description is the automatic one, and says so.
  * @returns undefined for a feature without contexts @throws EndpointError, LimitReached, CancelledError, DiskError
  */
-export async function describeFeature(
-  feature: Describable,
-  { tokenizer, silent, describer, seed = 0, signal }: DescribeOptions,
-): Promise<Description | undefined> {
-  const passages = activePassages(feature, tokenizer);
-  if (passages.length === 0) return undefined;
-  const active = halves(passages, seed, feature.feature, 0);
-  const quiet = halves(silentPassages(await silent(feature.feature, passages.length), tokenizer), seed, feature.feature, 1);
+export async function describeFeature(feature: Describable, options: DescribeOptions): Promise<Description | undefined> {
+  const { tokenizer, describer, signal } = options;
+  const contexts = await contextsOf(feature, options);
+  if (contexts === undefined) return undefined;
   const { kinds = [], languages = [], spread } = feature;
   const [raised, lowered] = [feature.raised, feature.lowered].map((effects = []) =>
     spread === undefined ? [] : tellingEffects(effects, spread, (token) => tokenizer.tokenText(token)),
   ) as [string[], string[]];
+  const written = describer && (await writtenDescription(describer, contexts.active, raised, lowered, signal));
+  const text = written ?? automaticDescription(contexts.active, contexts.silent, { kinds, languages, raised });
+  return { text, by: written === undefined ? "automatic" : describer!.name, scores: await scored(text, feature, contexts, options) };
+}
 
-  const written = describer && (await writtenDescription(describer, active, raised, lowered, signal));
-  const text = written ?? automaticDescription(active, quiet, { kinds, languages, raised });
+/**
+ * Scores a description that somebody else gave to a feature, on the contexts that its own are scored on with the same seed; with a `describer`, the judge's scores too.
+ * @returns without the scores for which there are too few contexts; see Paulo et al. 2024 and Templeton et al. 2024
+ * @throws EndpointError, LimitReached, CancelledError, DiskError
+ */
+export async function scoreDescription(text: string, feature: Describable, options: DescribeOptions): Promise<DescriptionScores> {
+  const contexts = await contextsOf(feature, options);
+  return contexts === undefined ? {} : scored(text, feature, contexts, options);
+}
+
+interface Contexts {
+  readonly active: Halves;
+  readonly silent: Halves;
+}
+
+/** Contexts in which a feature is active, and as many in which it is silent; undefined where it has none. */
+async function contextsOf(feature: Describable, { tokenizer, silent, seed = 0 }: DescribeOptions): Promise<Contexts | undefined> {
+  const passages = activePassages(feature, tokenizer);
+  if (passages.length === 0) return undefined;
+  const quiet = silentPassages(await silent(feature.feature, passages.length), tokenizer);
+  return { active: halves(passages, seed, feature.feature, 0), silent: halves(quiet, seed, feature.feature, 1) };
+}
+
+async function scored(
+  text: string,
+  { feature, intervals }: Describable,
+  { active, silent }: Contexts,
+  { describer, seed = 0, signal }: DescribeOptions,
+): Promise<DescriptionScores> {
   const scores: { -readonly [K in keyof DescriptionScores]: DescriptionScores[K] } = {};
-  const vocabulary = vocabularyScore(text, active, quiet);
+  const vocabulary = vocabularyScore(text, active, silent);
   if (vocabulary !== undefined) scores.vocabulary = vocabulary;
   for (const name of describer?.scores ?? []) {
     const { asker, prompts } = describer!;
-    const options = { asker, prompt: prompts[name], random: seededRandom(seed, feature.feature, 2 + JUDGED.indexOf(name)), signal };
+    const options = { asker, prompt: prompts[name], random: seededRandom(seed, feature, 2 + JUDGED.indexOf(name)), signal };
     if (name === "specificity") {
-      const means = await specificity(text, active, feature.intervals.length, options);
+      const means = await specificity(text, active, intervals.length, options);
       if (means !== undefined) scores.specificity = means;
     } else {
-      const accuracy = await (name === "detection" ? detection : fuzzing)(text, active, quiet, options);
+      const accuracy = await (name === "detection" ? detection : fuzzing)(text, active, silent, options);
       if (accuracy !== undefined) scores[name] = accuracy;
     }
   }
-  return { text, by: written === undefined ? "automatic" : describer!.name, scores };
+  return scores;
 }
 
 /** The description that the language model writes; undefined where its answers make no sense. */
@@ -118,7 +145,8 @@ export function parseDescription(answer: string): string | undefined {
 }
 
 export interface DescribeAllOptions extends DescribeOptions {
-  readonly load: (feature: number) => Describable | Promise<Describable>;
+  /** Gives features in the order in which they are named; it may leave some out. */
+  readonly load: (features: readonly number[]) => Iterable<Describable> | AsyncIterable<Describable>;
   /** How many features are described at once. */
   readonly concurrency?: number;
   /** Called with each description as soon as it is there, one call at a time. */
@@ -149,7 +177,7 @@ export async function describeFeatures(
   { load, concurrency = 4, onDescribed, ...options }: DescribeAllOptions,
 ): Promise<DescribeReport> {
   const { describer, signal } = options;
-  const queue = features.values();
+  const queue = inTurn(load(features));
   const report = { described: 0, silent: 0, automatic: 0, failed: [] as { feature: number; reason: string }[] };
   let inARow = 0;
   let stopped: string | undefined;
@@ -157,33 +185,42 @@ export async function describeFeatures(
   let delivering: Promise<void> = Promise.resolve();
 
   const work = async () => {
-    for (const feature of queue) {
+    for await (const feature of queue) {
       if (stopped !== undefined || broken !== undefined) return;
       try {
-        if (signal?.aborted)
-          throw new CancelledError(`stopped after ${report.described} of ${features.length} features`, { cause: signal.reason });
-        const description = await describeFeature(await load(feature), options);
+        if (signal?.aborted) throw new CancelledError("cancelled while features were described", { cause: signal.reason });
+        const description = await describeFeature(feature, options);
         inARow = 0;
         if (description === undefined) {
           report.silent++;
           continue;
         }
-        delivering = delivering.then(() => onDescribed(feature, description));
+        delivering = delivering.then(() => onDescribed(feature.feature, description));
         await delivering;
         report.described++;
         if (describer !== undefined && description.by === "automatic") report.automatic++;
       } catch (error) {
         if (error instanceof LimitReached) stopped ??= error.message;
         else if (error instanceof EndpointError && !error.isFinal && ++inARow < MAX_FAILURES_IN_A_ROW)
-          report.failed.push({ feature, reason: error.message });
+          report.failed.push({ feature: feature.feature, reason: error.message });
         else broken ??= error;
       }
     }
   };
-  await Promise.all(Array.from({ length: concurrency }, work));
+  // One that cannot load stops the others, which are waited for.
+  await Promise.all(Array.from({ length: concurrency }, () => work().catch((error: unknown) => (broken ??= error))));
+  if (broken instanceof CancelledError)
+    throw new CancelledError(`stopped after ${report.described} of ${features.length} features; the same command goes on from there`, {
+      cause: broken,
+    });
   if (broken !== undefined) throw broken;
   report.failed.sort((a, b) => a.feature - b.feature);
   return { ...report, ...(stopped !== undefined && { stopped }) };
+}
+
+/** One stream for several readers, each of which takes the next. */
+async function* inTurn<T>(items: Iterable<T> | AsyncIterable<T>): AsyncGenerator<T, void, undefined> {
+  yield* items;
 }
 
 const SAMPLED = 32; // features whose prompts are built for an estimate
@@ -213,6 +250,6 @@ export async function estimateCost(
   const random = seededRandom(mix(options.seed ?? 0, features.length));
   // One from each of n equal stretches.
   const sample = Array.from({ length: n }, (_, i) => features[Math.floor(((i + random()) * features.length) / n)]!);
-  for (const feature of sample) await describeFeature(await load(feature), { ...options, describer: { ...describer, asker } });
+  for await (const feature of load(sample)) await describeFeature(feature, { ...options, describer: { ...describer, asker } });
   return asker.cost(n === 0 ? 0 : features.length / n, price);
 }

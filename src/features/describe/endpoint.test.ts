@@ -87,11 +87,18 @@ test("what will not pass is said at once, in one sentence", async () => {
     await server.close();
   }
   expect(() => new Endpoint({ baseUrl: "localhost:8000", model: "m" })).toThrow(/expected the URL of an OpenAI-compatible endpoint/);
-  const nobody = new Endpoint({ baseUrl: server.url, model: "m", retries: 0 }); // it is closed
+  const nobody = new Endpoint({ baseUrl: server.url, model: "m", backoffMs: 60_000 }); // it is closed
   await expect(nobody.complete(request)).rejects.toMatchObject({
     isFinal: true,
-    message: expect.stringMatching(/cannot be reached: .*ECONNREFUSED/),
+    message: expect.stringMatching(/cannot be reached: .*ECONNREFUSED.*\. Does the server run, and is the URL right\?$/),
   });
+});
+
+test("a server that went away after it had answered may come back", async () => {
+  const one = await endpoint(() => "hi", { retries: 2 });
+  await one.complete(request);
+  await server.close();
+  await expect(one.complete(request)).rejects.toThrow(/cannot be reached: .*, 3 times in a row/);
 });
 
 test("does without parameters that the model does not have", async () => {

@@ -40,6 +40,7 @@ const LONGEST_WAIT_MS = 120_000;
 // Parameters that some models do not have; where one is refused by name, the request is made without it.
 const OPTIONAL = new Set(["max_tokens", "temperature", "seed"]);
 
+/** A chat model behind an OpenAI-compatible endpoint (`POST …/chat/completions`). Rate limits, time-outs and faults of the server are waited out. */
 export class Endpoint {
   readonly baseUrl: string;
   readonly model: string;
@@ -48,6 +49,8 @@ export class Endpoint {
   readonly #backoffMs: number;
   readonly #random: Random = seededRandom(0x656e6470);
   readonly #refused = new Set<string>();
+  /** Whether anything ever answered there. */
+  #isThere = false;
   /** No request is made before this moment: a rate limit that one has met is everybody's. */
   #notBefore = 0;
 
@@ -108,6 +111,7 @@ export class Endpoint {
       },
       { signal },
     );
+    this.#isThere = true;
     // What comes from a proxy with status 200 may be anything.
     const text: unknown = completion?.choices?.[0]?.message?.content;
     if (typeof text !== "string") throw new MalformedReply("the answer holds no message");
@@ -120,8 +124,11 @@ export class Endpoint {
       return { reason: `did not answer within ${this.#client.timeout / 1000} s`, mayPass: true, isFinal: false };
     if (error instanceof APIConnectionError) {
       const cause = error.cause instanceof Error ? `: ${innermost(error.cause).message}` : "";
-      return { reason: `cannot be reached${cause}`, mayPass: true, isFinal: true };
+      // A server that answered before may come back; of one that never did, the address is wrong.
+      const advice = this.#isThere ? "" : ". Does the server run, and is the URL right?";
+      return { reason: `cannot be reached${cause}${advice}`, mayPass: this.#isThere, isFinal: true };
     }
+    this.#isThere = true;
     if (error instanceof APIError && error.status !== undefined) {
       const status: number = error.status;
       const said = `answered ${error.message}`;
