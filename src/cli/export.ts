@@ -2,7 +2,7 @@
 import { basename, join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { Catalog } from "../features/catalog.ts";
-import type { ExportSource } from "../features/export/dashboard.ts";
+import { type ExportSource, exportSource } from "../features/export/dashboard.ts";
 import { exportNeuronpedia } from "../features/export/neuronpedia.ts";
 import { exportParquet } from "../features/export/parquet.ts";
 import { exportSaeDashboard } from "../features/export/saedashboard.ts";
@@ -43,16 +43,8 @@ export function exportCommand(): Command {
     const sae = await SparseAutoencoder.open(path, options);
     const catalog = await Catalog.open(join(path, "catalog"), sae);
     const model = await openModelFor(sae, options);
-    const source: ExportSource = {
-      model: options.modelId ?? model.id,
-      layers: model.config.layers,
-      neuronsPerLayer: model.config.dMlp,
-      hook: model.hook,
-      set: options.set ?? basename(resolve(path)),
-      dataset: `corpus ${catalog.provenance.corpus.slice(0, 12)}`,
-      contexts: catalog.provenance.contexts,
-      contextSize: catalog.provenance.contextSize,
-    };
+    const named = exportSource(catalog, model, options.set ?? basename(resolve(path)));
+    const source = { ...named, model: options.modelId ?? named.model };
     const line = new ProgressLine("exporting");
     const features = withProgress(catalog, (done) => line.update(done / sae.dSae, `${count(done)} of ${count(sae.dSae)} features`));
     const { folder, ...report } = await write(features, model.tokenizer, source, options).finally(() => line.clear());

@@ -10,7 +10,10 @@ const TICK = 7; // height of a row of ticks
 const GROUPS = 8; // points of a series, each of as many concepts: few enough that a share means something
 const LABEL_HEIGHT = 16;
 
-/** @param studies of one list, with the names that the plot gives them @param list what it is called */
+/**
+ * Draws the curves of one list of concepts, after Templeton et al. 2024, "Feature completeness". @param list what it is called @param studies with the names that the plot gives them
+ * @returns an SVG document
+ */
 export function completenessPlot(list: string, studies: readonly { readonly name: string; readonly study: Completeness }[]): string {
   const frequencies = studies.flatMap(({ study }) => study.results.map(({ frequency }) => frequency));
   const xMin = Math.floor(Math.min(...frequencies));

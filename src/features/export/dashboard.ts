@@ -4,7 +4,9 @@
  */
 import { readdir } from "node:fs/promises";
 import { ArgumentError, CancelledError } from "../../errors.ts";
+import type { LanguageModel } from "../../model/language-model.ts";
 import type { Tokenizer } from "../../model/tokenizer.ts";
+import type { Catalog } from "../catalog.ts";
 import { binEdge } from "../collect/histogram.ts";
 import type { Example, Feature, Histogram, TokenEffect } from "../feature.ts";
 import { tokenTexts } from "../token-texts.ts";
@@ -23,6 +25,15 @@ export interface ExportSource {
   readonly dataset: string;
   readonly contexts: number;
   readonly contextSize: number;
+}
+
+/** What a catalogue's features are of. @param set what the autoencoder is to be called */
+export function exportSource(
+  { provenance: { corpus, contexts, contextSize } }: Pick<Catalog, "provenance">,
+  { id, hook, config: { layers, dMlp } }: Pick<LanguageModel, "id" | "hook" | "config">,
+  set: string,
+): ExportSource {
+  return { model: id, layers, neuronsPerLayer: dMlp, hook, set, dataset: `corpus ${corpus.slice(0, 12)}`, contexts, contextSize };
 }
 
 export type TokenTexts = Pick<Tokenizer, "stream" | "tokenText">;
