@@ -139,6 +139,23 @@ describe("nobody waits for another", () => {
     expect(tokens).toBeGreaterThanOrEqual(8); // 1,000 tokens are 8 parts
   });
 
+  it("a text of which only the residual stream is wanted is read between their steps too, and is what it is alone", async () => {
+    const batcher = await model.batcher();
+    const texts = [someTokens(900, 2), ...Array.from({ length: 20 }, (_, i) => someTokens(60, i))];
+    const alone = await model.residual(texts);
+    const talking = batcher.submit(someTokens(5, 1), { maxTokens: 400 });
+    await read(talking, 2);
+    let tokens = 0;
+    let reading = true;
+    void (async () => {
+      for await (const _ of talking) if (reading) tokens++;
+    })();
+    const beside = await model.residual(texts);
+    reading = false;
+    expect(tokens).toBeGreaterThanOrEqual(17); // 900 tokens are 8 parts, and two texts of 60 go together
+    expect(Math.max(...beside.data.map((x, i) => Math.abs(x - alone.data[i]!)))).toBeLessThan(1e-4);
+  });
+
   it("one that nobody reads goes on and holds up nobody", async () => {
     const batcher = await model.batcher({ slots: 1 });
     const unread = batcher.submit(someTokens(5, 1), { maxTokens: 30 });

@@ -210,8 +210,9 @@ export class Batcher {
       this.#admit();
       const lanes = this.#lanes.filter(({ lines }) => lines.length > 0);
       if (lanes.length === 0 && this.#reading.length === 0) break;
-      for (const lane of lanes) await this.#step(lane);
-      if (this.#reading.length > 0) await this.#read();
+      const { turns } = this.#model;
+      for (const lane of lanes) await turns.take(() => this.#step(lane));
+      if (this.#reading.length > 0) await turns.take(() => this.#read());
     }
     this.#isRunning = false;
   }

@@ -5,6 +5,7 @@ import type { Head } from "./head.ts";
 import type { Intervention } from "./intervention.ts";
 import { KeyValueCache } from "./key-value-cache.ts";
 import type { Segment } from "./segment.ts";
+import type { Turns } from "./turns.ts";
 
 /** A model as its pieces: tokens → residual stream at the cut → residual stream at the end → logits. */
 export interface Pieces {
@@ -13,6 +14,8 @@ export interface Pieces {
   readonly lower: Segment;
   readonly upper: Segment;
   readonly head: Head;
+  /** Of those who run the model. */
+  readonly turns: Turns;
 }
 
 /** Texts in numbered slots, each with the keys and values of its tokens. */

@@ -26,6 +26,7 @@ import type { Intervention } from "./intervention.ts";
 import { Segment } from "./segment.ts";
 import { throwIfCancelled } from "./session.ts";
 import { type Message, Tokenizer } from "./tokenizer.ts";
+import { Turns } from "./turns.ts";
 
 export type Tokens = ArrayLike<number>;
 
@@ -61,6 +62,7 @@ export class LanguageModel {
   readonly #embedding: { type: number; bytes: Uint8Array };
   // Sessions are made when they are first needed: harvesting needs the lower half alone, which saves the time and memory of the rest.
   readonly #segments = new Map<string, Promise<Segment>>();
+  readonly #turns = new Turns();
   #head: Promise<Head> | undefined;
   #closed = false;
 
@@ -127,7 +129,8 @@ export class LanguageModel {
     let x = this.#embed(contexts);
     // Beyond the cut the lower half is shared; below it, layers are loaded once more, up to that place only.
     const places = place > this.layer ? [0, this.layer, place] : [0, place];
-    for (const [i, to] of places.slice(1).entries()) x = await (await this.#segment(places[i]!, to)).run(x, lengths, { signal });
+    for (const [i, to] of places.slice(1).entries())
+      x = await (await this.#segment(places[i]!, to)).run(x, lengths, { turns: this.#turns, signal });
     assertFinite(x, `residual stream at ${hook}`);
     return x;
   }
@@ -342,7 +345,7 @@ export class LanguageModel {
     const lower = await this.#segment(0, layer);
     const upper = await this.#segment(layer, config.layers);
     const head = await this.#unembedding();
-    return { config, embed: (contexts) => this.#embed(contexts), lower, upper, head };
+    return { config, embed: (contexts) => this.#embed(contexts), lower, upper, head, turns: this.#turns };
   }
 
   #checkOpen(): void {

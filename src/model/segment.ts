@@ -7,9 +7,11 @@ import { Graph } from "./graph/onnx.ts";
 import { hookName } from "./hooks.ts";
 import { KeyValueCache } from "./key-value-cache.ts";
 import { createSession, floats, integers, throwIfCancelled } from "./session.ts";
+import type { Turns } from "./turns.ts";
 
 const MAX_STEP = 512; // tokens of one context at once: attention scores grow with the square; a longer context passes in steps
 const MAX_BATCH = 2048; // tokens of several contexts at once: keeps matrix products busy in a few dozen MB
+const SHARED_STEP = 128; // tokens at once while others wait for their turn, with or without a cache
 const MASKED = -1e30; // not -Infinity: a row of padding that sees nothing must not become NaN
 
 export interface SegmentOptions {
@@ -18,6 +20,8 @@ export interface SegmentOptions {
   slot?: number;
   /** Where the activations of the last layer's neurons go, [Σ lengths, dMlp]; only of a segment that was made with them. */
   neurons?: Matrix;
+  /** Among whom steps are taken in turn, smaller ones while there are others. */
+  turns?: Turns;
   signal?: AbortSignal | undefined;
 }
 
@@ -48,30 +52,33 @@ export class Segment {
    * @param x residual stream of the contexts' new tokens, stacked, [Σ lengths, dIn] @param lengths new tokens of each context
    * @returns the residual stream, [Σ lengths, dIn] @throws CancelledError
    */
-  async run(x: Matrix, lengths: readonly number[], { cache, slot = 0, neurons, signal }: SegmentOptions = {}): Promise<Matrix> {
+  async run(x: Matrix, lengths: readonly number[], { cache, slot = 0, neurons, turns, signal }: SegmentOptions = {}): Promise<Matrix> {
     const out = matrix(x.rows, x.cols);
     if (this.#session === undefined) {
       out.data.set(x.data);
       return out;
     }
+    const most = () => (turns?.taken ? { step: SHARED_STEP, batch: SHARED_STEP } : { step: MAX_STEP, batch: MAX_BATCH });
     let row = 0;
     for (let first = 0; first < lengths.length; ) {
+      const limit = most();
       // As many of the next contexts as fit into a batch. A context longer than a step goes alone, with a cache of its own between its steps.
       let [last, longest] = [first + 1, lengths[first]!];
-      while (last < lengths.length && Math.max(longest, lengths[last]!) <= MAX_STEP) {
+      while (last < lengths.length && Math.max(longest, lengths[last]!) <= limit.step) {
         const padded = Math.max(longest, lengths[last]!);
-        if (padded * (last + 1 - first) > MAX_BATCH) break;
+        if (padded * (last + 1 - first) > limit.batch) break;
         [last, longest] = [last + 1, padded];
       }
-      const own = cache ?? (longest > MAX_STEP ? new KeyValueCache(this.#config, this.to - this.from) : undefined);
+      const own = cache ?? (longest > limit.step ? new KeyValueCache(this.#config, this.to - this.from) : undefined);
       const firstSlot = cache ? slot + first : 0;
       let batch = lengths.slice(first, last);
       while (batch[0]! > 0) {
         throwIfCancelled(signal);
-        const step = batch.map((n) => Math.min(n, MAX_STEP));
+        const step = own ? batch.map((n) => Math.min(n, most().step)) : batch;
         const rows = step.reduce((a, b) => a + b);
         const part = (all: Matrix) => rowRange(all, row, row + rows);
-        await this.#step(part(x), step, own, firstSlot, { residual: part(out), ...(neurons && { neurons: part(neurons) }) });
+        const take = () => this.#step(part(x), step, own, firstSlot, { residual: part(out), ...(neurons && { neurons: part(neurons) }) });
+        await (turns ? turns.take(take) : take());
         batch = batch.map((n, b) => n - step[b]!);
         row += rows;
       }

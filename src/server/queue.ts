@@ -1,4 +1,4 @@
-/** @file One at a time: a model that uses all cores answers two requests no sooner together than in turn. */
+/** @file One at a time: a model that uses all cores reads the texts of two requests no sooner together than one after the other. */
 import { CancelledError } from "../errors.ts";
 import { Problem } from "./problem.ts";
 

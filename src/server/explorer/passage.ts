@@ -4,7 +4,7 @@ import type { Tokenizer } from "../../model/tokenizer.ts";
 import { Problem } from "../problem.ts";
 import type { tokenizeRequest } from "./schemas.ts";
 
-/** The model reads about a thousand tokens a second, and nobody else's text meanwhile. */
+/** The model reads about a thousand tokens a second, and of other requests' texts none meanwhile. */
 const MOST_TOKENS = 4096;
 
 /** The tokens of a text, or of a chat as the model's template writes it. @throws Problem (400) unless there is one of the two; ArgumentError, UnsupportedError for a chat */
