@@ -13,7 +13,7 @@ import { explorerApi } from "../server/explorer/api.ts";
 import { ExplorerContext, openAutoencoders, type ShownAutoencoder } from "../server/explorer/context.ts";
 import { openAiRoutes } from "../server/openai/routes.ts";
 import { pageRoutes, readPage } from "../server/page.ts";
-import { serve } from "../server/server.ts";
+import { checkListening, serve } from "../server/server.ts";
 import { type ListeningOptions, printError, withListening } from "./listening.ts";
 import { interrupted, type ModelOptions, openModelFor, withJson, withModel } from "./options.ts";
 import { count, pc } from "./terminal.ts";
@@ -41,6 +41,7 @@ export function exploreCommand(): Command {
       ),
     ),
   ).action(async (folders: string[], { host, port, token, allowHost, runs, open, json, ...options }: ExploreOptions) => {
+    checkListening({ host, token });
     const autoencoders = await openAutoencoders(folders.length > 0 ? folders : await ofTour(), options);
     for (const { sae } of autoencoders) assertComparable(autoencoders[0]!.sae, sae);
     const model = await openModelFor(autoencoders[0]!.sae, options);

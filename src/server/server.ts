@@ -61,12 +61,17 @@ const HEADERS: Parameters<typeof secureHeaders>[0] = {
   strictTransportSecurity: false, // it is served without TLS
 };
 
-/** Starts a server of routes, the first that fits a request answers it. @throws ArgumentError when it may or can not listen there */
-export async function serve(parts: readonly ((scope: Scope) => Hono<Env, Schema>)[], options: ListenOptions = {}): Promise<RunningServer> {
-  const { host = "127.0.0.1", port = 8000, token, allowedHosts = [], onError } = options;
+/** @throws ArgumentError when it may not listen there: a server that others can reach has a token */
+export function checkListening({ host = "127.0.0.1", token }: Pick<ListenOptions, "host" | "token">): void {
   if (token === "") throw new ArgumentError("an empty token protects nothing; leave it out or give one");
   if (token === undefined && !isLoopback(host))
     throw new ArgumentError(`${host} can be reached from other machines: give a token that clients must send, or listen on 127.0.0.1`);
+}
+
+/** Starts a server of routes, the first that fits a request answers it. @throws ArgumentError when it may or can not listen there */
+export async function serve(parts: readonly ((scope: Scope) => Hono<Env, Schema>)[], options: ListenOptions = {}): Promise<RunningServer> {
+  const { host = "127.0.0.1", port = 8000, token, allowedHosts = [], onError } = options;
+  checkListening({ host, token });
   const closing = new AbortController();
   const report = (error: unknown) => {
     if (problemOf(error).status === 500) onError?.(error);

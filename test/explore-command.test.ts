@@ -1,0 +1,110 @@
+/** @file `monoscope explore` as a process: what it prints, what it refuses, and how it ends. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { join, resolve } from "node:path";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { openFixture } from "../src/server/explorer/explorer.fixture.ts";
+
+const ROOT = resolve(import.meta.dirname, "..");
+const COMMAND = ["--import", join(ROOT, "node_modules/tsx/dist/esm/index.mjs"), join(ROOT, "src/cli/main.ts"), "explore"];
+
+let fixture: Awaited<ReturnType<typeof openFixture>>;
+let saes: string;
+const children: ChildProcess[] = [];
+beforeAll(async () => {
+  fixture = await openFixture();
+  saes = join(fixture.root, "saes");
+});
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill("SIGKILL");
+});
+afterAll(() => fixture.close());
+
+/** Starts the command in the folder of the fixture. */
+function explore(...args: string[]) {
+  const child = spawn(process.execPath, [...COMMAND, ...args], {
+    cwd: fixture.root,
+    env: { ...process.env, NO_COLOR: "1", MONOSCOPE_DATA: join(fixture.root, "data"), MONOSCOPE_TOKEN: undefined },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  children.push(child);
+  const printed = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"] as const)
+    child[name].setEncoding("utf8").on("data", (text: string) => {
+      printed[name] += text;
+    });
+  const ended = once(child, "close").then(([code]) => ({ code: code as number | null, ...printed }));
+  return { child, printed, ended };
+}
+
+/** It fails with this sentence, and without a stack. */
+async function refuses(args: string[], message: RegExp): Promise<void> {
+  const { code, stdout, stderr } = await explore(...args).ended;
+  expect(stderr).toMatch(message);
+  expect(stderr.trim().split("\n")).toHaveLength(1);
+  expect([code, stdout]).toEqual([1, ""]);
+}
+
+test("refuses folders that are no autoencoders, and to be reached from elsewhere without a token", async () => {
+  await refuses([join(saes, "none")], /^monoscope: .*none is no autoencoder/);
+  await refuses(["--port", "0"], /^monoscope: name the folder of an autoencoder; `monoscope tour` trains two/);
+  await refuses([join(saes, "small"), "--host", "0.0.0.0"], /^monoscope: 0\.0\.0\.0 can be reached from other machines: give a token/);
+});
+
+test("refuses a port that somebody has", async () => {
+  const other = createServer().listen(0, "127.0.0.1");
+  await once(other, "listening");
+  const { port } = other.address() as { port: number };
+  try {
+    await refuses(
+      [join(saes, "small"), "--port", String(port)],
+      new RegExp(`^monoscope: cannot listen on 127\\.0\\.0\\.1:${port}: the port is in use`),
+    );
+  } finally {
+    other.close();
+  }
+});
+
+test("says where it is, answers there, and ends on Ctrl-C in the middle of an answer", async () => {
+  const { child, printed, ended } = explore(join(saes, "small"), join(saes, "large"), "--port", "0", "--json");
+  await expect.poll(() => printed.stdout, { timeout: 60_000 }).toMatch(/\n$/);
+  const { url, model, autoencoders } = JSON.parse(printed.stdout) as { url: string; model: string; autoencoders: { id: string }[] };
+  expect(autoencoders.map(({ id }) => id)).toEqual(["small", "large"]);
+  const family = (await (await fetch(`${url}/api/family`)).json()) as { model: { id: string } };
+  expect(family.model.id).toBe(model);
+
+  const { status, body } = await fetch(`${url}/v1/chat/completions`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ model, messages: [{ role: "user", content: "Tell me a long story." }], max_tokens: 2000, stream: true }),
+  });
+  expect(status).toBe(200);
+  const reader = body!.getReader();
+  await reader.read();
+  const began = performance.now();
+  child.kill("SIGINT");
+  const { code, stderr } = await ended;
+  expect([0, 130]).toContain(code);
+  expect(stderr).toBe("");
+  // It is given 2 s to say goodbye to those who listen.
+  expect(performance.now() - began).toBeLessThan(8000);
+  await expect(fetch(url)).rejects.toThrow();
+  // What the reader sees is an end, not silence.
+  await expect(
+    (async () => {
+      for (;;) if ((await reader.read()).done) return "ended";
+    })().catch(() => "broken off"),
+  ).resolves.toMatch(/ended|broken off/);
+});
+
+test("a token is asked for where one was given", async () => {
+  const { printed, child, ended } = explore(join(saes, "small"), "--port", "0", "--token", "secret");
+  await expect.poll(() => printed.stdout, { timeout: 60_000 }).toMatch(/autoencoder|features/);
+  expect(printed.stdout).toMatch(/^The explorer is at http:\/\/127\.0\.0\.1:\d+\/\?token=secret/);
+  const [url] = /http:\/\/127\.0\.0\.1:\d+/.exec(printed.stdout)!;
+  expect((await fetch(`${url}/api/family`)).status).toBe(401);
+  expect((await fetch(`${url}/api/family`, { headers: { Authorization: "Bearer secret" } })).status).toBe(200);
+  child.kill("SIGINT");
+  expect([0, 130]).toContain((await ended).code);
+});
