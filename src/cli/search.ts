@@ -8,7 +8,7 @@ import type { Tokenizer } from "../model/tokenizer.ts";
 import { SparseAutoencoder } from "../sae/autoencoder.ts";
 import { exampleText } from "./feature.ts";
 import { type ModelOptions, openModelFor, wholeNumber, withJson, withModel } from "./options.ts";
-import { pc, percent } from "./terminal.ts";
+import { count, pc, percent } from "./terminal.ts";
 
 interface Bound {
   readonly column: string;
@@ -26,6 +26,9 @@ interface SearchOptions extends ModelOptions {
   prevents: string[];
   like?: number;
   where: Bound[];
+  kind?: string;
+  language?: string;
+  described?: boolean;
   order?: string;
   offset: number;
   limit: number;
@@ -59,6 +62,10 @@ export function searchCommand(): Command {
         .option("--fires-at <token>", "token at which it fires (repeatable)", repeated, [])
         .option("--like <feature>", "nearest by decoder row first", wholeNumber(0))
         .option("--where <bound>", "such as density<0.01 or largest>=20 (repeatable)", bounds, [])
+        .option("--kind <name>", "only features whose firing falls mostly on this kind of text, such as code")
+        .option("--language <name>", "only features whose firing falls mostly on text in this language, as the catalogue calls it")
+        .option("--described", "only features with a description")
+        .option("--no-described", "only features without one")
         .option("--order <by>", "like, prompt, text, tokens, feature, or a column; column:ascending for the least first")
         .option("--offset <n>", "hits to pass over", wholeNumber(0), 0)
         .option("--limit <n>", "hits to show", wholeNumber(), 20),
@@ -76,13 +83,16 @@ export function searchCommand(): Command {
           console.log(`${JSON.stringify(text).padEnd(16)} ${shown.join("  ") || pc.dim("a sink: left out")}`);
         }
     } else {
-      const { hits, more } = await searchFeatures(catalog, queryOf(words, options, model.tokenizer), { model, sae });
-      if (options.json) console.log(JSON.stringify({ sae: path, features: hits, more }));
+      const { hits, more, total } = await searchFeatures(catalog, queryOf(words, options, model.tokenizer), { model, sae });
+      if (options.json) console.log(JSON.stringify({ sae: path, features: hits, more, total }));
       else {
         const features = await catalog.take(hits.map(({ feature }) => feature));
         for (const [i, hit] of hits.entries()) console.log(describeHit(hit, features[i]!, model.tokenizer));
         if (hits.length === 0) console.log("no feature has all that");
-        if (more) console.log(pc.dim(`there are more: --offset ${options.offset + options.limit}`));
+        if (more) {
+          const all = total === undefined ? "there are more" : `there are ${count(total)} in all`;
+          console.log(pc.dim(`${all}: --offset ${options.offset + options.limit}`));
+        }
       }
     }
     catalog.close();
@@ -91,7 +101,7 @@ export function searchCommand(): Command {
 }
 
 function queryOf(words: string | undefined, options: SearchOptions, tokenizer: Tokenizer): SearchQuery {
-  const { on, off, like, offset, limit, order } = options;
+  const { on, off, like, kind, language, described, offset, limit, order } = options;
   if (off.length > 0 && on.length === 0) throw new ArgumentError("--off needs --on: a text on which the feature is active");
   const where: Record<string, { min?: number; max?: number }> = {};
   for (const { column, ...bound } of options.where) where[column] = { ...where[column], ...bound };
@@ -105,6 +115,9 @@ function queryOf(words: string | undefined, options: SearchOptions, tokenizer: T
     ...(like !== undefined && { like }),
     ...(order !== undefined && { order: orderOf(order) }),
     where,
+    ...(kind !== undefined && { kind }),
+    ...(language !== undefined && { language }),
+    ...(described !== undefined && { described }),
     offset,
     limit,
   };

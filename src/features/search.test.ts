@@ -133,6 +133,43 @@ describe("against going through all features", () => {
   });
 });
 
+describe("a language that most of the firing falls on leaves features as numbers do", () => {
+  const german = every.filter((i) => entries[i]!.languages.some(({ name, share }) => name === "Deutsch" && share > 0.5));
+
+  test("alone and with everything else, whatever ranks", async () => {
+    expect(german.length).toBeGreaterThan(2000);
+    expect(await features({ language: "Deutsch" })).toEqual(german);
+    expect(await features({ language: "Deutsch", where })).toEqual(german.filter(passes));
+    const byMean = german.toSorted((a, b) => entries[b]!.mean - entries[a]!.mean || a - b);
+    expect(await features({ language: "Deutsch", order: { column: "mean" } })).toEqual(byMean);
+    const x = row(sae.rows, 40);
+    expectNearest(await hits({ language: "Deutsch", like: x }), german, x);
+    expect(ascending(await features({ language: "Deutsch", text: "harbour" }))).toEqual(german.filter((i) => words(i).has("harbour")));
+    const token = tokenOf("ferry");
+    expect(ascending(await features({ language: "Deutsch", tokens: [{ token, relation: "raised" }] }))).toEqual(
+      german.filter((i) => entries[i]!.raised.some((e) => e.token === token)),
+    );
+    expect(await features({ kind: "code" })).toEqual([]); // a quarter of everybody's firing
+  });
+
+  test("pages tell how many there are", async () => {
+    const page = async (query: SearchQuery) => {
+      const { hits, more, total } = await searchFeatures(catalog, query);
+      return [hits.length, more, total];
+    };
+    const last = { language: "Deutsch", offset: german.length - 1 } as const;
+    expect(await page({ language: "Deutsch" })).toEqual([20, true, german.length]);
+    expect(await page(last)).toEqual([1, false, german.length]);
+    expect(await page({ ...last, order: { column: "largest" } })).toEqual([1, false, german.length]);
+    // A feature is not like itself.
+    expect(await page({ language: "Deutsch", like: german[0]! })).toEqual([20, true, german.length - 1]);
+    expect(await page({ like: 17 })).toEqual([20, true, FEATURES - 1]);
+    const harbour = german.filter((i) => words(i).has("harbour")).length;
+    expect(await page({ language: "Deutsch", text: "harbour" })).toEqual([20, true, undefined]);
+    expect(await page({ language: "Deutsch", text: "harbour", limit: FEATURES })).toEqual([harbour, false, harbour]);
+  });
+});
+
 test("descriptions and causal effects are searched as soon as they are there", async () => {
   const effect = (token: number, effect: number) => ({ token, effect });
   const causal = { share: 0.35, contexts: 4, divergence: 1, lowered: [effect(2, -1)] };
@@ -150,6 +187,8 @@ test("descriptions and causal effects are searched as soon as they are there", a
   const bridges = await features({ text: "bridge" });
   expect(bridges[0]).toBe(9);
   expect(ascending(bridges)).toEqual(every.filter((i) => i === 9 || words(i).has("bridge")));
+  expect(await features({ described: true })).toEqual([9]);
+  expect(await features({ described: false, text: "bridge" })).toEqual(bridges.slice(1));
   expect(await hits({ tokens: [{ token: 3, relation: "causes" }] })).toEqual([
     { feature: 8, tokens: [2] },
     { feature: 9, tokens: [0.5] },
@@ -167,6 +206,7 @@ test("queries that make no sense are refused", async () => {
     [{ order: "text" }, 'ranked by "text", which it does not name'],
     [{ where: { colour: { min: 1 } } }, 'no column "colour"; there are density, mean'],
     [{ prompt: { on: ["a"] } }, "needs the model and the autoencoder"],
+    [{ language: "Deutch" }, 'no language "Deutch" is known of this catalogue\'s text; there are: Deutsch'],
   ] as [SearchQuery, string][])
     await expect(searchFeatures(catalog, query)).rejects.toThrow(message);
 });

@@ -1,7 +1,7 @@
 /**
  * @file Searches a catalogue: by words, by prompts, by tokens, by likeness, by numbers, and all of these together. Templeton et al. 2024, "Searching for specific features".
  *
- * Words, prompts and tokens each name some features; numbers leave features out; likeness only orders. What remains is a set of features, ranked by one of the criteria.
+ * Words, prompts and tokens each name some features; numbers, kinds of text, languages and descriptions leave features out; likeness only orders. What remains is a set of features, ranked by one of the criteria.
  * Where all features remain, or many, the ranking comes from an index and is sifted; where few remain, they are compared one by one.
  */
 import { ArgumentError } from "../errors.ts";
@@ -10,6 +10,7 @@ import type { SparseAutoencoder } from "../sae/autoencoder.ts";
 import { dot } from "../tensor/matrix.ts";
 import type { Catalog, Match, TokenMatches } from "./catalog.ts";
 import { encodeTexts, strongestAt } from "./encode-texts.ts";
+import { type Facets, facetFilter } from "./facets.ts";
 import { type FoundFeature, findFeatures } from "./find.ts";
 import { sixDigits } from "./store/columns.ts";
 import { NUMERIC_COLUMNS, type NumericColumn } from "./store/schema.ts";
@@ -17,7 +18,7 @@ import { NUMERIC_COLUMNS, type NumericColumn } from "./store/schema.ts";
 /** What a feature does with a token: raises or lowers its logit by the straight path, or when it is clamped, or fires at it. */
 export type TokenRelation = "raised" | "lowered" | "tokens" | "causes" | "prevents";
 
-export interface SearchQuery {
+export interface SearchQuery extends Facets {
   /** Words that the description or the examples have, all of them. */
   readonly text?: string;
   /** Texts on which the feature is active, and texts on which it should not be. */
@@ -49,6 +50,8 @@ export interface SearchPage {
   readonly hits: readonly SearchHit[];
   /** Whether there are features after these. */
   readonly more: boolean;
+  /** How many features there are with those before and after these; not known of words that more features have than were looked for. */
+  readonly total?: number;
 }
 
 /** What a search by prompt runs. */
@@ -78,7 +81,7 @@ export async function searchFeatures(catalog: Catalog, query: SearchQuery, runne
   const prompted = query.prompt && new Map((await promptMatches(catalog, query.prompt, runner)).map((found) => [found.feature, found]));
   const withTokens = await Promise.all((query.tokens ?? []).map((wanted) => tokenMatches(catalog, wanted)));
   const named = [...(prompted ? [[...prompted.keys()]] : []), ...withTokens.map(({ features }) => features)];
-  let remaining = await within(catalog, query.where ?? {}, common(catalog, named));
+  let remaining = await within(catalog, query, common(catalog, named));
   const withWords =
     text === undefined
       ? undefined
@@ -89,27 +92,34 @@ export async function searchFeatures(catalog: Catalog, query: SearchQuery, runne
 
   let cosines: Map<number, number> | undefined;
   let ranked: readonly number[] | Uint32Array;
+  let total: number | undefined;
   switch (order) {
     case "text":
       ranked = [...withWords!.keys()];
+      if (ranked.length < needed) total = ranked.length;
       break;
     case "like":
       cosines = scores(await likeMatches(catalog, direction!, needed + 1, remaining)); // one more, since a feature is most like itself
       ranked = [...cosines.keys()].filter((feature) => feature !== like);
+      total = (remaining?.length ?? catalog.dSae) - Number(typeof like === "number" && (remaining?.includes(like) ?? true));
       break;
     case "prompt":
       ranked = inOrderOf([...prompted!.keys()], catalog, remaining!);
+      total = ranked.length;
       break;
     case "tokens":
       ranked = inOrderOf(withTokens[0]!.features, catalog, remaining!);
+      total = ranked.length;
       break;
     case "feature":
       ranked = remaining ?? all(catalog);
+      total = ranked.length;
       break;
     default: {
       const sign = order.ascending ? 1 : -1;
       const known = (remaining ?? all(catalog)).filter((feature) => !Number.isNaN(column![feature]!));
       ranked = first(known, needed, (feature) => sign * column![feature]!);
+      total = known.length;
     }
   }
   const page = [...ranked.slice(offset, offset + limit)];
@@ -124,6 +134,7 @@ export async function searchFeatures(catalog: Catalog, query: SearchQuery, runne
       ...(column && { value: column[feature]! }),
     })),
     more: ranked.length > offset + limit,
+    ...(total !== undefined && { total }),
   };
 }
 
@@ -237,13 +248,14 @@ async function sifted<M extends Match>(
   }
 }
 
-/** Those of `among` (of all, if not given) whose columns lie within the bounds. */
+/** Those of `among` (of all, if not given) whose columns lie within the bounds, and that the facets leave. */
 async function within(
   catalog: Catalog,
-  where: NonNullable<SearchQuery["where"]>,
+  { where = {}, ...facets }: SearchQuery,
   among: Uint32Array | undefined,
 ): Promise<Uint32Array | undefined> {
-  let remaining = among;
+  const passes = await facetFilter(catalog, facets);
+  let remaining = passes ? (among ?? all(catalog)).filter(passes) : among;
   for (const [column, bounds] of Object.entries(where)) {
     const values = await catalog.column(column as NumericColumn);
     const { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY } = bounds;

@@ -4,6 +4,8 @@ import { basename, dirname, join, resolve } from "node:path";
 import type { z } from "@hono/zod-openapi";
 import { FormatError } from "../../errors.ts";
 import { Catalog } from "../../features/catalog.ts";
+import { majority } from "../../features/facets.ts";
+import { chanceCosine } from "../../features/related.ts";
 import { exists } from "../../files.ts";
 import type { LanguageModel } from "../../model/language-model.ts";
 import { SparseAutoencoder } from "../../sae/autoencoder.ts";
@@ -52,6 +54,7 @@ export class ExplorerContext {
   readonly runs: readonly string[];
   readonly characters: string;
   readonly #rows = new Map<string, CatalogRows>();
+  readonly #chances = new Map<string, Promise<number>>();
   readonly #queue = new Queue(WAITING);
 
   constructor({ model, autoencoders, runs = [], characters }: ExplorerOptions) {
@@ -91,7 +94,18 @@ export class ExplorerContext {
     return this.#rows.get(id);
   }
 
-  /** Runs the model for one request at a time. @throws Problem (429) when too many wait, CancelledError */
+  /** Which of two autoencoders `own` is, and how near their features come by chance. @throws ShapeError */
+  async comparison(own: ShownAutoencoder, other: ShownAutoencoder): Promise<{ side: "smaller" | "larger"; chance: number }> {
+    const place = ({ id }: ShownAutoencoder) => this.autoencoders.findIndex((each) => each.id === id);
+    const isSmaller = own.sae.dSae - other.sae.dSae || place(own) - place(other);
+    const [smaller, larger] = isSmaller < 0 ? [own, other] : [other, own];
+    const key = `${smaller.id}/${larger.id}`;
+    const chance = this.#chances.get(key) ?? chanceCosine(smaller.sae, larger.sae);
+    this.#chances.set(key, chance);
+    return { side: isSmaller < 0 ? "smaller" : "larger", chance: await chance };
+  }
+
+  /** Runs the model for one request at a time, in turn with the steps of answers that are written. @throws Problem (429) when too many wait, CancelledError */
   async withModel<T>(signal: AbortSignal, work: (model: LanguageModel) => Promise<T>): Promise<T> {
     const leave = await this.#queue.enter(signal);
     try {
@@ -103,11 +117,13 @@ export class ExplorerContext {
 
   /** Reads what many requests need of the catalogues, so that none has to wait for it. @throws FormatError */
   async warmUp(): Promise<void> {
-    for (const { id, catalog } of this.autoencoders) {
+    for (const { catalog } of this.autoencoders) {
       if (catalog === undefined) continue;
       await Promise.all([catalog.column("density"), catalog.column("largest")]);
-      for (const column of ["kinds", "languages"] as const) await this.#rows.get(id)!.majority(column);
+      for (const column of ["kinds", "languages"] as const) await majority(catalog, column);
     }
+    const cataloged = this.autoencoders.filter(({ catalog }) => catalog);
+    for (const [i, one] of cataloged.entries()) for (const other of cataloged.slice(i + 1)) await this.comparison(one, other);
   }
 
   /** Closes the catalogues. */

@@ -68,9 +68,12 @@ export async function openFixture() {
       description: { text: `feature ${feature} of bridges`, by: "automatic", scores: { vocabulary: 0.5, specificity: [1, 2, 3] } },
     })),
   );
-  await catalog.relate(large.fingerprint(), [{ feature: 3, other: 3, cosine: 1, coactivation: 0.75 }]);
+  const related = { feature: 3, other: 3, cosine: 1 };
+  await catalog.relate(large.fingerprint(), [{ ...related, coactivation: 0.75 }]);
   catalog.close();
-  (await writeCatalog(folder("large"), large)).close();
+  const ofLarge = await writeCatalog(folder("large"), large);
+  await ofLarge.relate(small.fingerprint(), [{ ...related, coactivation: 0.5 }]);
+  ofLarge.close();
   await saveEvaluation(folder("large"), EVALUATION);
   await saveCompleteness(folder("small"), {
     ...{ list: "animals", documents: 3, words: 1e6, dSae: 12 },

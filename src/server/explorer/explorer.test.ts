@@ -92,10 +92,15 @@ describe("answers", () => {
     }
   });
 
-  test("relatives that no study found are the nearest by direction", async () => {
-    const { relations } = await answer(schemas.featureWhole, get(`/api/autoencoders/large/features/5`));
-    // Both were made of the same random rows.
-    expect(relations).toEqual([{ autoencoder: "small", feature: 5, cosine: expect.closeTo(1, 5) }]);
+  test("relatives that were not counted together are those nearer than chance", async () => {
+    const relations = async (feature: number) =>
+      (await answer(schemas.featureWhole, get(`/api/autoencoders/large/features/${feature}`))).relations;
+    // Both begin with the same random rows; the further ones of the larger are like nothing in the smaller.
+    expect(await relations(5)).toEqual([{ autoencoder: "small", feature: 5, cosine: expect.closeTo(1, 5) }]);
+    expect(await relations(15)).toEqual([]);
+    expect(await relations(3)).toEqual([
+      { autoencoder: "small", feature: 3, cosine: 1, coactivation: 0.5, description: "feature 3 of bridges" },
+    ]);
   });
 
   test("a feature that never fired has no context, and no multiple of its largest activation", async () => {
@@ -154,6 +159,7 @@ describe("answers", () => {
       (await answer(schemas.searchPage, post(`${SMALL}/search`, request))).hits.map(({ feature }) => feature);
     expect(await features({ described: true })).toEqual([0, 1, 2, 3]);
     expect(await features({ described: false, limit: 3, offset: 1 })).toEqual([5, 6, 7]);
+    expect((await answer(schemas.searchPage, post(`${SMALL}/search`, { described: false, limit: 3 }))).total).toBe(8);
     const german = await features({ language: "Deutsch" });
     for (const feature of [...Array(12).keys()]) {
       const { languages } = await answer(schemas.featureWhole, get(`${SMALL}/features/${feature}`));
@@ -188,6 +194,22 @@ describe("answers", () => {
     const request = { messages: [{ role: "user", content: "Hello" }] };
     const { tokens } = await answer(schemas.activations, post("/api/autoencoders/bare/activations", request));
     expect(tokens.join("")).toContain("<|im_start|>user\nHello<|im_end|>");
+  });
+
+  test("activations of an answer alone, with a feature held as it was", async () => {
+    const said = { messages: [{ role: "user", content: "What is that?" }], answer: "A bridge over it", features: [3] };
+    const plain = await answer(schemas.activations, post(`${SMALL}/activations`, said));
+    expect(plain.tokens.join("")).toBe("A bridge over it");
+    expect(plain.top).toHaveLength(plain.tokens.length);
+    const clamps = [{ autoencoder: "small", feature: 3, activation: 200 }];
+    const held = await answer(schemas.activations, post(`${SMALL}/activations`, { ...said, clamps }));
+    expect(held.tokens).toEqual(plain.tokens);
+    // It reads what it writes, times the squared length of its direction, which is about 1.
+    for (const value of held.features[0]!.values) expect(Math.abs(value / 200 - 1)).toBeLessThan(0.15);
+    expect(Math.max(...plain.features[0]!.values)).toBeLessThan(150);
+    // The words before the answer are heard: the same words after others are not the same.
+    const elsewhere = { ...said, messages: [{ role: "user", content: "Sing to me." }] };
+    expect((await answer(schemas.activations, post(`${SMALL}/activations`, elsewhere))).top).not.toEqual(plain.top);
   });
 
   test("two texts: what is stronger on one, and what both have; a text and itself differ in nothing", async () => {
@@ -298,7 +320,7 @@ describe("refusals", () => {
     [`${SMALL}/search`, { like: 12 }, 404, "like", /no feature 12/],
     [`${SMALL}/search`, { text: "… —" }, 400, null, /word/],
     [`${SMALL}/search`, { tokens: [{ token: "suspension bridge", relation: "raised" }] }, 400, "tokens.0.token", /not one token/],
-    [`${SMALL}/search`, { kind: "poems" }, 400, "kind", /no kind "poems" is known here; there are: code/],
+    [`${SMALL}/search`, { kind: "poems" }, 400, null, /no kind of text "poems" is known of this catalogue's text; there are: code/],
     [`${SMALL}/search`, { prompt: { on: [] } }, 400, "prompt.on", /prompt\.on/],
     [`${SMALL}/search`, { prompt: { on: ["word ".repeat(4000), "word ".repeat(4000)] } }, 400, "prompt", /at most 4096 are read/],
     [`${SMALL}/activations`, {}, 400, "text", /one of text and messages/],
@@ -306,6 +328,14 @@ describe("refusals", () => {
     [`${SMALL}/activations`, { text: "a", features: [12] }, 404, "features.0", /no feature 12/],
     [`${SMALL}/activations`, { text: "a b ".repeat(2500) }, 400, "text", /at most 4096 are read/],
     [`${SMALL}/activations`, { text: "x".repeat(20_001) }, 400, "text", /text/],
+    [`${SMALL}/activations`, { text: "a", answer: "b" }, 400, "answer", /an answer is to messages/],
+    [
+      `${SMALL}/activations`,
+      { text: "a", clamps: [{ autoencoder: "small", feature: 12, share: 1 }] },
+      404,
+      "clamps[0].feature",
+      /no feature 12/,
+    ],
     [`${SMALL}/activations`, { text: "a", top: 65 }, 400, "top", /top/],
     [`${SMALL}/compare`, { a: "only one" }, 400, "b", /b/],
     ["/api/autoencoders/none/compare", { a: "a", b: "b" }, 404, "id", /no autoencoder "none"/],

@@ -1,6 +1,7 @@
 /** @file `GET /api/family`: the model and its autoencoders. */
 import { createRoute, type z } from "@hono/zod-openapi";
 import { UnsupportedError } from "../../errors.ts";
+import { majority } from "../../features/facets.ts";
 import type { LanguageModel } from "../../model/language-model.ts";
 import type { ExplorerContext, ShownAutoencoder } from "./context.ts";
 import { answer, router } from "./router.ts";
@@ -19,9 +20,9 @@ export function familyRoutes(context: ExplorerContext) {
 
 async function describeFamily(context: ExplorerContext): Promise<z.infer<typeof family>> {
   const { id, config, layer, hook } = context.model;
-  const rows = context.autoencoders.flatMap((each) => context.rows(each.id) ?? []);
+  const catalogs = context.autoencoders.flatMap(({ catalog }) => catalog ?? []);
   const names = async (column: "kinds" | "languages") =>
-    [...new Set((await Promise.all(rows.map((each) => each.majority(column)))).flatMap((majority) => majority.names))].sort();
+    [...new Set((await Promise.all(catalogs.map((catalog) => majority(catalog, column)))).flatMap(({ names }) => names))].sort();
   return {
     model: {
       id,

@@ -1,19 +1,18 @@
 /** @file A feature whole, and how strongly it is to be held to steer. */
 import { createRoute, z } from "@hono/zod-openapi";
 import { sinkThreshold } from "../../activations/sinks.ts";
-import type { Catalog } from "../../features/catalog.ts";
 import type { Feature, TokenCount, TokenEffect } from "../../features/feature.ts";
 import { DEFAULT_SHARE } from "../../interventions/clamp.ts";
 import type { Cataloged, ExplorerContext } from "./context.ts";
 import { checkFeature } from "./context.ts";
+import { relativesOf } from "./relatives.ts";
 import { answer, featureNumber, id, router } from "./router.ts";
 import { featureWhole, strength } from "./schemas.ts";
 
 type Whole = z.infer<typeof featureWhole>;
 
-// Nearest features of another autoencoder that are shown: unrelated rows do not come near this cosine (see split.ts).
+// Relatives in another autoencoder that are shown.
 const RELATIVES = 8;
-const RELATED = 0.5;
 
 const params = z.object({ id, feature: featureNumber });
 
@@ -100,31 +99,23 @@ async function whole(context: ExplorerContext, { id, catalog, rows }: Cataloged,
   };
 }
 
-/** What a study of the family found of the feature; of autoencoders that none was made with, their nearest features by direction. */
-async function relationsOf(context: ExplorerContext, own: string, i: number): Promise<Whole["relations"]> {
-  const { catalog } = context.cataloged(own);
-  const studied = await catalog.relations(i);
+/** The closest relatives in each of the other autoencoders that have a catalogue. */
+async function relationsOf(context: ExplorerContext, id: string, i: number): Promise<Whole["relations"]> {
+  const own = context.cataloged(id);
   const found = await Promise.all(
-    context.autoencoders.map(async ({ id, fingerprint, catalog: other }) => {
-      if (id === own) return [];
-      const known = studied
-        .filter(({ sae }) => sae === fingerprint)
-        .slice(0, RELATIVES)
-        .map(({ other, cosine, coactivation }) => ({ feature: other, cosine, ...(!Number.isNaN(coactivation) && { coactivation }) }));
-      const near = known.length > 0 || other?.dIn !== catalog.dIn ? known : await nearestIn(other, await catalog.direction(i));
-      const described = await context.rows(id)?.descriptions(near.map(({ feature }) => feature));
-      return near.map((relative) => {
-        const text = described?.get(relative.feature)?.text;
-        return { autoencoder: id, ...relative, ...(text !== undefined && { description: text }) };
+    context.autoencoders.map(async (shown) => {
+      if (shown.id === id || shown.catalog === undefined) return [];
+      const other = context.cataloged(shown.id);
+      const { side, chance } = await context.comparison(own, other);
+      const relatives = (await relativesOf(own, other, side, i, chance)).slice(0, RELATIVES);
+      const described = await other.rows.descriptions(relatives.map(({ feature }) => feature));
+      return relatives.map((relative) => {
+        const text = described.get(relative.feature)?.text;
+        return { autoencoder: other.id, ...relative, ...(text !== undefined && { description: text }) };
       });
     }),
   );
   return found.flat();
-}
-
-async function nearestIn(catalog: Catalog, direction: Float32Array): Promise<{ feature: number; cosine: number }[]> {
-  const near = await catalog.nearest(direction, RELATIVES);
-  return near.filter(({ score }) => score >= RELATED).map(({ feature, score }) => ({ feature, cosine: score }));
 }
 
 function readableDescription({ text, by, scores: { specificity, ...scores } }: NonNullable<Feature["description"]>) {

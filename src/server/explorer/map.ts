@@ -1,5 +1,6 @@
 /** @file `GET /api/autoencoders/{id}/map`: all features in two dimensions. */
 import { createRoute, z } from "@hono/zod-openapi";
+import { majority } from "../../features/facets.ts";
 import type { ExplorerContext } from "./context.ts";
 import { answer, id, router } from "./router.ts";
 import { map } from "./schemas.ts";
@@ -23,7 +24,7 @@ export function mapRoutes(context: ExplorerContext) {
         catalog.column(column),
       ),
     );
-    const [{ names, of: language }, labels] = await Promise.all([rows.majority("languages"), rows.labels()]);
+    const [{ names, of: language }, labels] = await Promise.all([majority(catalog, "languages"), rows.labels()]);
     const features = Array.from({ length: sae.dSae }, (_, i) => i).filter((i) => !Number.isNaN(x![i]!));
     const few = (value: number) => Number(value.toPrecision(DIGITS));
     return c.json(

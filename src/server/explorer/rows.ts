@@ -1,10 +1,10 @@
-/** @file Reads of a catalogue what lists of features show, many at once: a row of each, their descriptions, their place among kinds of text and languages. */
+/** @file Reads of a catalogue what lists of features show, many at once: a row of each, their descriptions. */
 import type { z } from "@hono/zod-openapi";
 import type { Catalog } from "../../features/catalog.ts";
-import type { Example, Share } from "../../features/feature.ts";
-import { type Column, type Columns, type Row, readRows } from "../../features/store/columns.ts";
-import { EXAMPLE_COLUMNS, featureColumns, PART_COLUMNS } from "../../features/store/schema.ts";
-import { Store } from "../../features/store/store.ts";
+import type { Example } from "../../features/feature.ts";
+import { type Columns, type Row, readRows } from "../../features/store/columns.ts";
+import { EXAMPLE_COLUMNS, featureColumns, PART_COLUMNS, RELATION_COLUMNS } from "../../features/store/schema.ts";
+import { Store, tableBytes } from "../../features/store/store.ts";
 import { tokenTexts } from "../../features/token-texts.ts";
 import type { Tokenizer } from "../../model/tokenizer.ts";
 import type { description, example, featureRow } from "./schemas.ts";
@@ -16,24 +16,17 @@ type ShownExample = z.infer<typeof example>;
 const TOKENS_BEFORE = 8;
 const TOKENS_AFTER = 4;
 
-const { feature, density, mean, largest, histogram, kinds, languages, firstExample, examples } = featureColumns(0);
+const { feature, density, mean, largest, histogram, firstExample, examples } = featureColumns(0);
 const ROW_COLUMNS = { feature, density, mean, largest, histogram, firstExample, examples };
 const { feature: _feature, interval, document, offset, tokens, activations, peak } = EXAMPLE_COLUMNS;
 const SHOWN_EXAMPLE = { feature: _feature, interval, document, offset, tokens, activations, peak };
 const { feature: describedFeature, text } = PART_COLUMNS.description;
 const LABEL = { feature: describedFeature, text };
 
-/** The name that has more than half of a feature's firing, as an index into `names`; −1 where none has. */
-export interface Majority {
-  readonly names: readonly string[];
-  readonly of: Int16Array;
-}
-
 export class CatalogRows {
   readonly #catalog: Catalog;
   readonly #tokenizer: Tokenizer;
   #store: Promise<Store> | undefined;
-  readonly #majorities = new Map<"kinds" | "languages", Promise<Majority>>();
 
   constructor(catalog: Catalog, tokenizer: Tokenizer) {
     this.#catalog = catalog;
@@ -90,31 +83,19 @@ export class CatalogRows {
     );
   }
 
+  /** How features were found to be related to those of other autoencoders, which go by their fingerprints. @throws FormatError */
+  async relations(ids: readonly number[]): Promise<Row<typeof RELATION_COLUMNS>[]> {
+    if (ids.length === 0 || (await tableBytes(this.#catalog.folder, "relations")) === 0) return [];
+    const store = await this.#open();
+    return store.matching("relations", RELATION_COLUMNS, `feature IN (${ids.join(",")})`);
+  }
+
   /** The texts of all descriptions, by feature. @throws FormatError */
   async labels(): Promise<Map<number, string>> {
     const labels = new Map<number, string>();
     if (this.#catalog.parts.includes("description"))
       await this.#scan("description", LABEL, ({ feature, text }) => void labels.set(feature, text));
     return labels;
-  }
-
-  /** The features that have a description. @throws FormatError */
-  async described(): Promise<Set<number>> {
-    const found = new Set<number>();
-    if (this.#catalog.parts.includes("description"))
-      await this.#scan("description", { feature: describedFeature }, ({ feature }) => void found.add(feature));
-    return found;
-  }
-
-  /** On which kind of text, or which language, most of each feature's firing falls. Read once. @throws FormatError */
-  majority(column: "kinds" | "languages"): Promise<Majority> {
-    let majority = this.#majorities.get(column);
-    if (majority === undefined) {
-      majority = this.#readMajority(column);
-      this.#majorities.set(column, majority);
-      majority.catch(() => this.#majorities.delete(column));
-    }
-    return majority;
   }
 
   /** An example with its tokens as people read them. */
@@ -132,20 +113,6 @@ export class CatalogRows {
       activations: activations.slice(from, to),
       peak: peak - from,
     });
-  }
-
-  async #readMajority(column: "kinds" | "languages"): Promise<Majority> {
-    const names: string[] = [];
-    const of = new Int16Array(this.#catalog.dSae).fill(-1);
-    const shares: Column<readonly Share[]> = column === "kinds" ? kinds : languages;
-    await this.#scan("features", { feature, [column]: shares } as { feature: typeof feature; [column]: typeof shares }, (row) => {
-      for (const { name, share } of row[column] as readonly Share[]) {
-        let index = names.indexOf(name);
-        if (index < 0) index = names.push(name) - 1;
-        if (share > 0.5) of[row.feature as number] = index;
-      }
-    });
-    return { names, of };
   }
 
   async #scan<C extends Columns>(table: string, columns: C, each: (row: Row<C>) => void): Promise<void> {

@@ -199,6 +199,8 @@ export const searchPage = z
       }),
     ),
     more: z.boolean(),
+    /** How many features fit in all, where that is known. */
+    total: count.optional(),
     /** Time that the search took, in milliseconds. */
     took: z.number(),
   })
@@ -227,9 +229,29 @@ export const message = z
 /** A text, or a chat as the model's template writes it. */
 const passage = { text: text.optional(), messages: z.array(message).min(1).max(200).optional() };
 
+/** Where a feature is held: a share of the residual's norm at each token, a multiple of its largest activation, or an activation. */
+export const clamp = z
+  .strictObject({
+    autoencoder: z.string().max(200),
+    feature,
+    share: z.number().min(-4).max(4).optional(),
+    multiple: z.number().min(-100).max(100).optional(),
+    activation: z.number().optional(),
+  })
+  .refine(({ share, multiple, activation }) => [share, multiple, activation].filter((target) => target !== undefined).length === 1, {
+    message: "expected one of share, multiple and activation",
+  })
+  .openapi("Clamp");
+
+export const clamps = z.array(clamp).max(MOST_CLAMPS);
+
 export const activationsRequest = z
   .strictObject({
     ...passage,
+    /** What the model answered to the chat: then its tokens alone are told of, as they are when an answer is written. */
+    answer: text.optional(),
+    /** Features that are held meanwhile: they are told as they are held, the others as they are beside them. */
+    clamps: clamps.default([]),
     /** Features whose activation at every token is wanted. */
     features: z.array(feature).max(MOST_CLAMPS).default([]),
     /** How many of the most active features to give at each token. */
@@ -259,22 +281,6 @@ export const comparison = z.object({ a: z.array(compared), b: z.array(compared),
 
 export const tokenizeRequest = z.strictObject(passage).openapi("TokenizeRequest");
 export const tokens = z.object({ tokens: z.array(token) }).openapi("Tokens");
-
-/** Where a feature is held: a share of the residual's norm at each token, a multiple of its largest activation, or an activation. */
-export const clamp = z
-  .strictObject({
-    autoencoder: z.string().max(200),
-    feature,
-    share: z.number().min(-4).max(4).optional(),
-    multiple: z.number().min(-100).max(100).optional(),
-    activation: z.number().optional(),
-  })
-  .refine(({ share, multiple, activation }) => [share, multiple, activation].filter((target) => target !== undefined).length === 1, {
-    message: "expected one of share, multiple and activation",
-  })
-  .openapi("Clamp");
-
-export const clamps = z.array(clamp).max(MOST_CLAMPS);
 
 /** How a share of the residual norm compares with what the feature does by itself. */
 export const strength = z

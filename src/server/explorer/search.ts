@@ -1,18 +1,14 @@
 /** @file `POST /api/autoencoders/{id}/search`: features by words, prompts, tokens, likeness and numbers; also how a table of all of them is browsed. */
 import { createRoute, z } from "@hono/zod-openapi";
-import { type SearchPage, type SearchQuery, searchFeatures } from "../../features/search.ts";
+import { type SearchQuery, searchFeatures } from "../../features/search.ts";
 import type { Tokenizer } from "../../model/tokenizer.ts";
 import { Problem } from "../problem.ts";
 import { checkFeature, type ExplorerContext } from "./context.ts";
 import { checkLength } from "./passage.ts";
 import { answer, id, json, router } from "./router.ts";
-import type { CatalogRows } from "./rows.ts";
 import { searchPage, searchRequest } from "./schemas.ts";
 
 type Request = z.infer<typeof searchRequest>;
-
-// As deep as a catalogue is searched.
-const DEEPEST = 100_000;
 
 const route = createRoute({
   method: "post",
@@ -35,10 +31,8 @@ export function searchRoutes(context: ExplorerContext) {
         [...request.prompt.on, ...request.prompt.off].map((text) => model.tokenizer.encode(text)),
         "prompt",
       );
-    const passes = await filterOf(request, rows);
-    const find = (asked: SearchQuery) => searchFeatures(catalog, asked, { model, sae });
-    const search = () => (passes ? sifted(find, query, passes, sae.dSae) : find(query));
-    const { hits, more } = await (request.prompt ? context.withModel(c.req.raw.signal, search) : search());
+    const search = () => searchFeatures(catalog, query, { model, sae });
+    const { hits, more, total } = await (request.prompt ? context.withModel(c.req.raw.signal, search) : search());
     const shown = await rows.rows(hits.map(({ feature }) => feature));
     return c.json(
       {
@@ -50,6 +44,7 @@ export function searchRoutes(context: ExplorerContext) {
           ...(tokens && { effects: [...tokens] }),
         })),
         more,
+        ...(total !== undefined && { total }),
         took: performance.now() - began,
       },
       200,
@@ -58,7 +53,8 @@ export function searchRoutes(context: ExplorerContext) {
 }
 
 /** The request as the catalogue's search takes it. @throws Problem (400) */
-function queryOf({ text, prompt, tokens, like, where, order, offset, limit }: Request, tokenizer: Tokenizer): SearchQuery {
+function queryOf(request: Request, tokenizer: Tokenizer): SearchQuery {
+  const { text, prompt, tokens, like, where, kind, language, described, order, offset, limit } = request;
   return {
     ...(text !== undefined && { text }),
     ...(prompt && { prompt }),
@@ -67,49 +63,13 @@ function queryOf({ text, prompt, tokens, like, where, order, offset, limit }: Re
     }),
     ...(like !== undefined && { like }),
     ...(where && { where: where as NonNullable<SearchQuery["where"]> }),
+    ...(kind !== undefined && { kind }),
+    ...(language !== undefined && { language }),
+    ...(described !== undefined && { described }),
     ...(order !== undefined && { order }),
     offset,
     limit,
   };
-}
-
-/** What kind, language and description leave of the features; undefined where all pass. @throws Problem (400), FormatError */
-async function filterOf({ kind, language, described }: Request, rows: CatalogRows): Promise<((feature: number) => boolean) | undefined> {
-  const filters: ((feature: number) => boolean)[] = [];
-  for (const [param, column, wanted] of [
-    ["kind", "kinds", kind],
-    ["language", "languages", language],
-  ] as const) {
-    if (wanted === undefined) continue;
-    const { names, of } = await rows.majority(column);
-    const index = names.indexOf(wanted);
-    if (index < 0)
-      throw new Problem(400, `no ${param} ${JSON.stringify(wanted)} is known here; there are: ${names.join(", ")}`, {
-        param,
-        code: `unknown_${param}`,
-      });
-    filters.push((feature) => of[feature] === index);
-  }
-  if (described !== undefined) {
-    const having = await rows.described();
-    filters.push((feature) => having.has(feature) === described);
-  }
-  return filters.length === 0 ? undefined : (feature) => filters.every((passes) => passes(feature));
-}
-
-/** The page of those hits that pass: of the ranking as much is asked for as that takes. */
-async function sifted(
-  find: (query: SearchQuery) => Promise<SearchPage>,
-  { offset = 0, limit = 0, ...query }: SearchQuery,
-  passes: (feature: number) => boolean,
-  features: number,
-): Promise<SearchPage> {
-  for (let most = 8 * (offset + limit + 1); ; most *= 8) {
-    const { hits, more } = await find({ ...query, limit: Math.min(most, features, DEEPEST) });
-    const kept = hits.filter(({ feature }) => passes(feature));
-    if (kept.length > offset + limit || !more || most >= DEEPEST)
-      return { hits: kept.slice(offset, offset + limit), more: kept.length > offset + limit };
-  }
 }
 
 /** The one token that is `text` with a space before it, or else `text` alone. @throws Problem (400) */

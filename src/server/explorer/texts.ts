@@ -1,7 +1,15 @@
 /** @file What features do on texts that people type: tokens, activations, comparisons. */
 import { createRoute, z } from "@hono/zod-openapi";
+import { ordinaryRows, sinkThreshold } from "../../activations/sinks.ts";
 import { encodeTexts, strongestAt } from "../../features/encode-texts.ts";
+import type { Intervention } from "../../model/intervention.ts";
+import type { LanguageModel } from "../../model/language-model.ts";
+import type { Tokenizer } from "../../model/tokenizer.ts";
+import type { SparseAutoencoder } from "../../sae/autoencoder.ts";
+import { takeRows } from "../../tensor/matrix.ts";
 import type { SparseFeatures } from "../../tensor/sparse-features.ts";
+import { interventionsOf } from "../openai/features.ts";
+import { Problem } from "../problem.ts";
 import { checkFeature, type ExplorerContext, type ShownAutoencoder } from "./context.ts";
 import { checkLength, passageTokens } from "./passage.ts";
 import { answer, id, json, router } from "./router.ts";
@@ -45,12 +53,12 @@ export function textRoutes(context: ExplorerContext) {
     })
     .openapi(activationsRoute, async (c) => {
       const shown = context.autoencoder(c.req.valid("param").id);
-      const { features: wanted, top, ...passage } = c.req.valid("json");
+      const { features: wanted, top, answer: said, clamps, ...passage } = c.req.valid("json");
       for (const [i, feature] of wanted.entries()) checkFeature(shown.sae, feature, `features.${i}`);
-      const ids = passageTokens(passage, tokenizer);
-      checkLength([ids], passage.text === undefined ? "messages" : "text");
+      const held = await interventionsOf(clamps, context.autoencoders);
+      const { before, ids } = partsOf(passage, said, tokenizer);
       const { signal } = c.req.raw;
-      const { features, position } = await context.withModel(signal, (model) => encodeTexts(model, shown.sae, [ids], { signal }));
+      const { features, position } = await context.withModel(signal, (model) => encodeAfter(model, shown.sae, before, ids, held, signal));
       const largest = await largestOf(shown);
 
       const strongest: { feature: number; activation: number }[][] = ids.map(() => []);
@@ -113,6 +121,32 @@ export function textRoutes(context: ExplorerContext) {
       const described = (of: Peak[]) => of.map((peak) => ({ ...peak, ...label(peak.feature) }));
       return c.json({ a: described(found.a), b: described(found.b), both: described(found.both) }, 200);
     });
+}
+
+/** The tokens that are told of, and those that stand before them: a text begins as contexts do, an answer follows its chat. @throws Problem (400) */
+function partsOf(passage: z.infer<typeof tokenizeRequest>, said: string | undefined, tokenizer: Tokenizer) {
+  if (said !== undefined && passage.text !== undefined)
+    throw new Problem(400, "an answer is to messages, not to a text", { param: "answer", code: "invalid_request" });
+  const own = passageTokens(passage, tokenizer);
+  const [before, ids] = said === undefined ? [[tokenizer.endOfText], own] : [own, tokenizer.encode(said)];
+  checkLength([said === undefined ? ids : [...before, ...ids]], passage.text === undefined ? "messages" : "text");
+  return { before, ids };
+}
+
+/** The features at tokens that follow others: row r is token `position[r]`, a sink has no row. @param held is applied to the residual before it is encoded */
+async function encodeAfter(
+  model: LanguageModel,
+  sae: SparseAutoencoder,
+  before: readonly number[],
+  ids: readonly number[],
+  held: readonly Intervention[],
+  signal: AbortSignal,
+) {
+  const residual = await model.residual([...before, ...ids], { signal });
+  const rows = ordinaryRows(residual, await sinkThreshold(model)).filter((r) => r >= before.length);
+  const x = takeRows(residual, rows);
+  for (const intervention of held) await intervention.apply(x);
+  return { features: await sae.encode(x), position: rows.map((r) => r - before.length) };
 }
 
 interface Peak {
