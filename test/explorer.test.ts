@@ -249,6 +249,74 @@ test("the keyboard goes to the search, from feature to feature, and lists its ke
   await page.getByLabel("Strength of feature 4").waitFor();
 });
 
+test("j and k go through the hits of the list that a feature was opened from", async () => {
+  const { page, errors } = await visit("/small/features?q=bridges");
+  await soon(async () => (await rows(page).locator(".what a").allTextContents())[1]).toBe("feature 1 of bridges");
+  const order = (await rows(page).locator(".number-column").allTextContents()).map(Number);
+  // Words that descriptions have, then those of contexts: not in the order of numbers alone.
+  expect(order.length).toBeGreaterThan(2);
+  await rows(page).locator(".what a").nth(1).click();
+  await page.waitForURL("**/small/features/1?**");
+  await page.getByText(`hit 2 of ${order.length}`).waitFor();
+  await page.reload();
+  for (const [key, place] of [
+    ["j", 2],
+    ["k", 1],
+    ["k", 0],
+    ["k", 0],
+  ] as const) {
+    await page.getByText(/^hit \d+ of \d+$/).waitFor();
+    await page.keyboard.press(key);
+    await page.waitForURL(new RegExp(`/small/features/${order[place]}\\?q=bridges&hit=${place}$`));
+    await page.getByText(`hit ${place + 1} of ${order.length}`).waitFor();
+  }
+  await page.getByRole("link", { name: "hit 1 of" }).click();
+  await page.waitForURL("**/small/features?q=bridges");
+
+  // In another order, and by an address that was handed on.
+  await page.goto("/small/features/4?sort=largest&ascending=&hit=0");
+  await page.getByText("hit 1 of 12").waitFor();
+  await page.keyboard.press("j");
+  await page.waitForURL("**/small/features/9?**"); // the other that is silent
+  // A place that is not the feature's: by number.
+  await page.goto("/small/features/4?q=bridges&hit=1");
+  await page.getByRole("link", { name: "Next feature, 5" }).waitFor();
+  await page.keyboard.press("j");
+  await page.waitForURL("**/small/features/5");
+  expect(errors).toEqual([]);
+});
+
+test("a conversation that came by link tells what its tokens activate", async () => {
+  const { page } = await visit("/?sae=small&clamp=3:0.8", { permissions: ["clipboard-read", "clipboard-write"] });
+  await drawFrom(page, 20);
+  await say(page, "What are you?");
+  await Promise.all([answered(page, "plain"), answered(page, "steered")]);
+  const of = async (tab: Page, name: "plain" | "steered") => {
+    await side(tab, name).locator(".token").nth(5).click();
+    const details = side(tab, name).locator(".details");
+    await details.getByRole("listitem").first().waitFor();
+    const token = await details.locator("h4").textContent();
+    const active = await details.locator("li > .feature-link .index").allTextContents();
+    const colours = await side(tab, name)
+      .locator(".token")
+      .evaluateAll((tokens) => tokens.map((each) => Number(each.style.getPropertyValue("--a")).toFixed(2)));
+    return { token, active, colours };
+  };
+  const told = { plain: await of(page, "plain"), steered: await of(page, "steered") };
+  // Something else is held since; what was held stays with the answer.
+  await page.getByLabel("Strength of feature 3").fill("-0.2");
+  await page.getByRole("button", { name: "Copy link" }).click();
+  await page.getByText("copied").waitFor();
+  const link = (await page.evaluate("navigator.clipboard.readText()")) as string;
+
+  const { page: other, errors } = await visit(link);
+  await other.getByRole("heading", { name: "What are you?" }).waitFor();
+  await side(other, "steered").locator(".token").nth(5).waitFor();
+  expect({ plain: await of(other, "plain"), steered: await of(other, "steered") }).toEqual(told);
+  expect(new URL(other.url()).searchParams.get("clamp")).toBe("3:-0.2");
+  expect(errors).toEqual([]);
+});
+
 test("a text that is typed shows where the feature fires", async () => {
   const { page } = await visit("/small/features/4");
   await page.getByLabel("Text to try the feature on").fill("The old bridge crosses the river, and the harbour lies behind it.");

@@ -128,6 +128,15 @@ export function useActivations(sae: string, request: ActivationsRequest | undefi
   });
 }
 
+/** The tokens of a text, which the tokenizer knows without the model. @param text undefined asks nothing */
+export function useTokens(text: string | undefined) {
+  return useQuery({
+    queryKey: ["tokens", text],
+    queryFn: async (asked) => (await api.tokenize.$post({ json: { text: text! } }, until(asked))).json(),
+    enabled: text !== undefined,
+  });
+}
+
 export async function compare(sae: string, a: string, b: string, signal?: AbortSignal): Promise<Comparison> {
   return (await saes.compare.$post({ param: { id: sae }, json: { a, b } }, until({ signal }))).json();
 }

@@ -1,4 +1,5 @@
 /** @file Clamped features in an address: `clamp=1234:0.25,small!77:-0.1`, each a share of the residual norm. */
+import type { Clamp } from "./api.ts";
 
 export interface Held {
   readonly sae: string;
@@ -27,6 +28,10 @@ export function readClamps(value: string | null, home: string): Held[] {
 
 export function writeClamps(clamps: readonly Held[], home: string): string {
   return clamps.map(({ sae, feature, share }) => `${sae === home ? "" : `${sae}!`}${feature}:${Number(share.toFixed(3))}`).join(",");
+}
+
+export function clampOf({ sae, feature, share }: Held): Clamp {
+  return { autoencoder: sae, feature, share };
 }
 
 export function keyOf({ sae, feature }: Pick<Held, "sae" | "feature">): string {

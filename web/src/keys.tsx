@@ -21,7 +21,7 @@ export function useKeys(keys: Readonly<Record<string, (() => void) | undefined>>
 
 const KEYS = [
   ["/", "search"],
-  ["j, k", "next feature, previous feature"],
+  ["j, k", "next, previous feature: of the list that it was opened from, or by number"],
   ["s", "steer with the feature"],
   ["?", "this list"],
   ["Esc", "close it; leave a field"],

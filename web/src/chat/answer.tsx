@@ -3,13 +3,17 @@ import { useState } from "react";
 import { useFeature } from "../api.ts";
 import { decimal, percent } from "../format.ts";
 import { FeatureLink, titleOf } from "../parts/feature.tsx";
+import { Failed, Loading } from "../parts/state.tsx";
 import { TokenStrip } from "../parts/token-strip.tsx";
 import { type Answer as Answered, activationsOf } from "./conversation.ts";
+import { type Heard, useReread } from "./reread.ts";
 import type { Active } from "./stream.ts";
 
 interface AnswerProps {
   readonly name: string;
   readonly answer: Answered;
+  /** What it answers, and with what held. */
+  readonly heard: Heard;
   readonly sae: string | undefined;
   /** The feature that colours tokens, and its largest activation. */
   readonly colour: { readonly feature: number; readonly largest: number } | undefined;
@@ -17,8 +21,9 @@ interface AnswerProps {
   readonly onColour: (feature: number) => void;
 }
 
-export function Answer({ name, answer, sae, colour, onHold, onColour }: AnswerProps) {
+export function Answer({ name, answer: own, heard, sae, colour, onHold, onColour }: AnswerProps) {
   const [chosen, setChosen] = useState<number>();
+  const { answer, ...reading } = useReread(own, heard, sae, chosen !== undefined || colour !== undefined, colour?.feature);
   const { text, tokens, state, error } = answer;
   const token = chosen === undefined ? undefined : tokens[chosen];
   return (
@@ -40,7 +45,9 @@ export function Answer({ name, answer, sae, colour, onHold, onColour }: AnswerPr
       {error !== undefined && <p className="small bad">{error}</p>}
       {state === "length" && <p className="small muted">cut at the longest answer</p>}
       {state === "broken" && error === undefined && <p className="small muted">broken off</p>}
-      {token && sae !== undefined && <Details sae={sae} token={token.token} top={token.top} onHold={onHold} onColour={onColour} />}
+      {token && sae !== undefined && (
+        <Details sae={sae} token={token.token} top={token.top} {...reading} onHold={onHold} onColour={onColour} />
+      )}
     </section>
   );
 }
@@ -49,17 +56,23 @@ interface DetailsProps {
   readonly sae: string;
   readonly token: string;
   readonly top: readonly Active[];
+  readonly waiting: boolean;
+  readonly error: Error | null;
   readonly onHold: (feature: number) => void;
   readonly onColour: (feature: number) => void;
 }
 
-function Details({ sae, token, top, ...actions }: DetailsProps) {
+function Details({ sae, token, top, waiting, error, ...actions }: DetailsProps) {
   return (
     <div className="details">
       <h4>
         Most active at <span className="mono">{JSON.stringify(token)}</span>
       </h4>
-      {top.length === 0 ? (
+      {error ? (
+        <Failed error={error} />
+      ) : waiting ? (
+        <Loading what="Reading the answer" />
+      ) : top.length === 0 ? (
         <p className="small muted">No feature is active here, or the token is a sink and left out.</p>
       ) : (
         <ol>
@@ -77,7 +90,7 @@ function Detail({
   active: { feature, activation, share },
   onHold,
   onColour,
-}: Omit<DetailsProps, "top" | "token"> & { active: Active }) {
+}: Pick<DetailsProps, "sae" | "onHold" | "onColour"> & { active: Active }) {
   const known = useFeature(sae, feature).data;
   return (
     <li>

@@ -1,8 +1,8 @@
 /** @file Named sets of clamps: to take one, to save what is held as one, to remove one. */
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { type Clamp, forgetCharacter, type SavedCharacter, saveCharacter, useCharacters } from "../api.ts";
-import { type Held, keyOf } from "../clamps.ts";
+import { forgetCharacter, type SavedCharacter, saveCharacter, useCharacters } from "../api.ts";
+import { clampOf, type Held, keyOf } from "../clamps.ts";
 
 interface CharactersProps {
   readonly clamps: readonly Held[];
@@ -108,10 +108,6 @@ function Naming({ clamps, onDone }: { clamps: readonly Held[]; onDone: () => voi
 /** The field appears where its button was pressed. */
 function focus(field: HTMLInputElement | null): void {
   field?.focus();
-}
-
-export function clampOf({ sae, feature, share }: Held): Clamp {
-  return { autoencoder: sae, feature, share };
 }
 
 /** Characters with strengths of other kinds cannot be shown on a slider of shares. */

@@ -1,5 +1,6 @@
 /** @file A conversation with the plain and the steered model side by side: each hears its own answers. */
 import type { Message } from "../api.ts";
+import type { Held } from "../clamps.ts";
 import type { AnswerToken, Piece } from "./stream.ts";
 
 export type Side = "plain" | "steered";
@@ -19,6 +20,8 @@ export interface Turn {
   readonly plain: Answer;
   /** Undefined when nothing was held. */
   readonly steered?: Answer;
+  /** What was held. */
+  readonly clamps: readonly Held[];
 }
 
 /** What a side has heard and said. */
@@ -51,7 +54,7 @@ const KEY = "monoscope-conversation";
 export function remembered(): Turn[] {
   try {
     const turns = JSON.parse(sessionStorage.getItem(KEY) ?? "[]") as Turn[];
-    return turns.map(settled);
+    return turns.map((turn) => settled({ ...turn, clamps: turn.clamps ?? [] }));
   } catch {
     return [];
   }

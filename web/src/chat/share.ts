@@ -1,12 +1,20 @@
 /** @file A conversation as a link, and as a file. */
-import type { Held } from "../clamps.ts";
+import { type Held, readClamps, writeClamps } from "../clamps.ts";
 import type { Turn } from "./conversation.ts";
 
 /** What a link holds: the words and the clamps, not the activations, which would make it too long. */
 export interface Shared {
   readonly sae: string;
   readonly clamps: readonly Held[];
-  readonly turns: readonly { readonly question: string; readonly plain: string; readonly steered?: string }[];
+  readonly turns: readonly SharedTurn[];
+}
+
+interface SharedTurn {
+  readonly question: string;
+  readonly plain: string;
+  readonly steered?: string;
+  /** What was held then, as addresses have it; where it is left out, what is held now. */
+  readonly held?: string;
 }
 
 const PREFIX = "#chat=";
@@ -49,25 +57,27 @@ function checked(value: unknown): Shared | undefined {
       (turn) =>
         typeof turn?.question === "string" &&
         typeof turn.plain === "string" &&
-        (turn.steered === undefined || typeof turn.steered === "string"),
+        [turn.steered, turn.held].every((part) => part === undefined || typeof part === "string"),
     );
   return sound ? (shared as Shared) : undefined;
 }
 
 export function sharedOf(sae: string, clamps: readonly Held[], turns: readonly Turn[]): Shared {
-  return {
-    sae,
-    clamps,
-    turns: turns.map(({ question, plain, steered }) => ({ question, plain: plain.text, ...(steered && { steered: steered.text }) })),
-  };
+  const now = writeClamps(clamps, sae);
+  const shared = turns.map(({ question, plain, steered, clamps: own }) => {
+    const held = writeClamps(own, sae);
+    return { question, plain: plain.text, ...(steered && { steered: steered.text, ...(held !== now && { held }) }) };
+  });
+  return { sae, clamps, turns: shared };
 }
 
-export function turnsOf({ turns }: Shared): Turn[] {
+export function turnsOf({ sae, clamps, turns }: Shared): Turn[] {
   const answer = (text: string) => ({ text, tokens: [], features: [], state: "stop" }) as const;
-  return turns.map(({ question, plain, steered }) => ({
+  return turns.map(({ question, plain, steered, held }) => ({
     question,
     plain: answer(plain),
     ...(steered !== undefined && { steered: answer(steered) }),
+    clamps: steered === undefined ? [] : held === undefined ? clamps : readClamps(held, sae),
   }));
 }
 

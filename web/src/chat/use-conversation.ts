@@ -1,20 +1,20 @@
 /** @file Asks both models, and keeps what they answer. */
 import { useCallback, useEffect, useRef, useState } from "react";
-import type { Clamp } from "../api.ts";
+import { clampOf, type Held } from "../clamps.ts";
 import { type Answer, begun, continued, messagesOf, remember, remembered, type Side, settled, type Turn } from "./conversation.ts";
+import { TOP } from "./reread.ts";
 import { ask, type Question } from "./stream.ts";
 
 export interface Asking {
   readonly model: string;
   readonly question: string;
-  readonly clamps: readonly Clamp[];
+  readonly clamps: readonly Held[];
   /** Where activations are read, and of which features besides the most active. */
   readonly reading?: { readonly autoencoder: string; readonly features: readonly number[] } | undefined;
   readonly temperature: number;
   readonly maxTokens: number;
 }
 
-const TOP = 8;
 // How often the page changes while answers come, and how often what has come is put aside.
 const SHOWN_MS = 50;
 const KEPT_MS = 1000;
@@ -53,7 +53,7 @@ export function useConversation() {
       const features = asking.reading?.features ?? [];
       const answers: Partial<Record<Side, Answer>> = { plain: begun(features) };
       if (asking.clamps.length > 0) answers.steered = begun(features);
-      const turn = () => ({ question: asking.question, ...answers }) as Turn;
+      const turn = () => ({ question: asking.question, clamps: asking.clamps, ...answers }) as Turn;
       let shown = 0;
       let kept = 0;
       const refresh = (now = performance.now()) => {
@@ -71,7 +71,7 @@ export function useConversation() {
       refresh(Number.MAX_SAFE_INTEGER);
       shown = kept = performance.now();
       const seed = Math.floor(Math.random() * 2 ** 31);
-      const write = async (side: Side, clamps: readonly Clamp[]) => {
+      const write = async (side: Side, clamps: readonly Held[]) => {
         try {
           for await (const piece of ask(questionOf(asking, before, side, clamps, seed), controller.signal)) {
             answers[side] = continued(answers[side]!, piece);
@@ -111,13 +111,13 @@ function questionOf(
   { model, question, reading, temperature, maxTokens }: Asking,
   before: readonly Turn[],
   side: Side,
-  clamps: readonly Clamp[],
+  clamps: readonly Held[],
   seed: number,
 ): Question {
   return {
     model,
     messages: [...messagesOf(before, side), { role: "user", content: question }],
-    clamps,
+    clamps: clamps.map(clampOf),
     ...(reading && { activations: { ...reading, top: TOP } }),
     temperature,
     seed,

@@ -6,9 +6,9 @@ import { FIRST_SHARE, type Held, keyOf, readClamps, writeClamps } from "../clamp
 import { Empty, Loaded } from "../parts/state.tsx";
 import { useAutoencoder, useTitle } from "../place.ts";
 import { Answer } from "./answer.tsx";
-import { Characters, clampOf } from "./characters.tsx";
+import { Characters } from "./characters.tsx";
 import { Composer } from "./composer.tsx";
-import type { Turn } from "./conversation.ts";
+import { messagesOf, type Turn } from "./conversation.ts";
 import { Finder } from "./finder.tsx";
 import { Holder } from "./holder.tsx";
 import { Options } from "./options.tsx";
@@ -86,7 +86,7 @@ function Chat({ family }: { family: Family }) {
       {
         model: family.model.id,
         question,
-        clamps: clamps.map(clampOf),
+        clamps,
         reading: sae && {
           autoencoder: home,
           features: [
@@ -171,6 +171,10 @@ function Chat({ family }: { family: Family }) {
                     key={side}
                     name={side}
                     answer={answer}
+                    heard={{
+                      messages: [...messagesOf(turns.slice(0, i), side), { role: "user", content: turn.question }],
+                      clamps: side === "steered" ? turn.clamps : [],
+                    }}
                     sae={sae?.catalog && home}
                     colour={colour === undefined ? undefined : { feature: colour, largest: largest ?? 1 }}
                     onHold={hold}

@@ -4,7 +4,7 @@ import { useSearchParams } from "wouter";
 import { type Autoencoder, type SearchRequest, useFeature, useSearch } from "../api.ts";
 import { useDebounced } from "../debounce.ts";
 import { readBox } from "../features/query.ts";
-import { count, percent } from "../format.ts";
+import { count, percent, tokenName } from "../format.ts";
 import { FeatureLink, titleOf } from "../parts/feature.tsx";
 import { Few } from "../parts/few.tsx";
 import { Empty, Loaded } from "../parts/state.tsx";
@@ -109,7 +109,7 @@ function Chooser({ own, among, chosen, onChoose }: ChooserProps) {
                   <li key={feature}>
                     <button type="button" aria-pressed={feature === chosen} onClick={() => onChoose(own.id, feature)}>
                       <span className="mono">#{feature}</span>{" "}
-                      {description?.text ?? (example ? `fires at “${(example.tokens[example.peak] ?? "").trim()}”` : "silent")}
+                      {description?.text ?? (example ? `fires at “${tokenName(example.tokens[example.peak] ?? "")}”` : "silent")}
                     </button>
                   </li>
                 ))}
@@ -157,7 +157,7 @@ function Successors({ own, larger, feature }: RootProps) {
     <Loaded query={query} what="Looking for successors">
       {({ relations }) => {
         const related = relations.filter(({ autoencoder }) => autoencoder === next.id);
-        if (related.length === 0) return <p className="small muted none">nothing near it in {next.id}</p>;
+        if (related.length === 0) return <p className="small muted none">nothing in {next.id} is nearer to it than chance</p>;
         return (
           <Few items={related} few={FEW} what={`in ${next.id}`} className="successors">
             {({ feature, cosine, coactivation, description }) => (

@@ -34,7 +34,10 @@ export default function FamilyView() {
                 <Section title="Side by side" note="cost and fidelity; what monoscope evaluate measured">
                   <Figures autoencoders={bySize} />
                 </Section>
-                <Section title="What a feature splits into" note="the nearest features of larger autoencoders">
+                <Section
+                  title="What a feature splits into"
+                  note="its relatives in larger autoencoders: nearer than chance, or firing where it does"
+                >
                   <Splitting autoencoders={bySize} />
                 </Section>
                 <Section title="Which concepts have a feature of their own" note="against how often they occur">

@@ -42,7 +42,7 @@ export function Coactive({ sae, data: { coactive } }: { sae: string; data: Featu
   );
 }
 
-/** The nearest features of smaller autoencoders are what it may have split from, those of larger ones what it splits into. */
+/** Its relatives in smaller autoencoders are what it may have split from, those in larger ones what it splits into. */
 export function Relations({ data: { relations }, dSae }: { data: Feature; dSae: number | undefined }) {
   const family = useFamily().data;
   const sizeOf = (id: string) => family?.autoencoders.find((sae) => sae.id === id)?.dSae ?? 0;

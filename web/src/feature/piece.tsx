@@ -1,4 +1,5 @@
 /** @file A token as a word in a table, with a bar behind it. */
+import { signs } from "../format.ts";
 
 /** @param part how long the bar is, from 0 to 1 */
 export function Piece({ text, part }: { text: string; part: number }) {
@@ -23,5 +24,5 @@ function visible(text: string) {
 
 function Blank({ text }: { text: string }) {
   if (text === "") return null;
-  return <span className="space">{text.replaceAll(" ", "␣").replaceAll("\n", "↵").replaceAll("\t", "⇥")}</span>;
+  return <span className="space">{signs(text)}</span>;
 }

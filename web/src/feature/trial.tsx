@@ -2,7 +2,7 @@
 import { useState } from "react";
 import { useActivations } from "../api.ts";
 import { useDebounced } from "../debounce.ts";
-import { decimal, percent } from "../format.ts";
+import { decimal, percent, tokenName } from "../format.ts";
 import { Section } from "../parts/section.tsx";
 import { Failed } from "../parts/state.tsx";
 import { TokenStrip } from "../parts/token-strip.tsx";
@@ -40,5 +40,5 @@ export function Trial({ sae, feature, largest }: { sae: string; feature: number;
 function result(most: number, largest: number, token: string | undefined): string {
   if (most === 0) return "it does not fire here";
   const of = largest > 0 ? `, ${percent(most / largest)} of its largest` : "";
-  return `${decimal(most)} at “${token?.trim() ?? ""}”${of}`;
+  return `${decimal(most)} at “${tokenName(token ?? "")}”${of}`;
 }

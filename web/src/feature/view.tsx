@@ -6,11 +6,12 @@ import { type Feature, featureQuery, useFamily, useFeature } from "../api.ts";
 import { FIRST_SHARE, steerPath } from "../clamps.ts";
 import { count, decimal, percent } from "../format.ts";
 import { useKeys } from "../keys.tsx";
-import { Description, featurePath, Stat, Stats, titleOf } from "../parts/feature.tsx";
+import { Description, Stat, Stats, titleOf } from "../parts/feature.tsx";
 import { LargeHistogram } from "../parts/histogram.tsx";
 import { Section } from "../parts/section.tsx";
 import { Loaded } from "../parts/state.tsx";
 import { useTitle } from "../place.ts";
+import { type Stop, useBeside } from "./beside.ts";
 import { Contexts } from "./contexts.tsx";
 import { LogitEffects } from "./logit-effects.tsx";
 import { Coactive, Neighbours, Relations } from "./near.tsx";
@@ -24,13 +25,12 @@ export default function FeatureView({ sae, feature }: { sae: string; feature: nu
   const [, go] = useLocation();
   const family = useFamily().data;
   const dSae = family?.autoencoders.find(({ id }) => id === sae)?.dSae;
-  const next = dSae === undefined || feature + 1 < dSae ? feature + 1 : undefined;
-  const previous = feature > 0 ? feature - 1 : undefined;
+  const { previous, next, list } = useBeside(sae, feature, dSae);
   useTitle(query.data?.description?.text ?? `Feature ${feature} of ${sae}`);
-  useAhead(sae, next, previous);
+  useAhead(sae, next?.feature, previous?.feature);
   useKeys({
-    j: next === undefined ? undefined : () => go(featurePath(sae, next)),
-    k: previous === undefined ? undefined : () => go(featurePath(sae, previous)),
+    j: next && (() => go(next.path)),
+    k: previous && (() => go(previous.path)),
     s: () => go(steerPath(sae, feature, query.data?.steering?.share ?? FIRST_SHARE)),
   });
   return (
@@ -43,14 +43,20 @@ export default function FeatureView({ sae, feature }: { sae: string; feature: nu
               #{feature}
               {dSae !== undefined && ` of ${count(dSae)}`}
             </span>
+            {list && (
+              <Link href={list.path}>
+                hit {count(list.place)}
+                {list.total !== undefined && ` of ${count(list.total)}`}
+              </Link>
+            )}
           </p>
           <h1>{query.data ? titleOf(query.data) : `Feature ${feature}`}</h1>
           {query.data?.description && <Description description={query.data.description} />}
         </div>
         {!query.isError && (
           <div className="actions">
-            <Step to={previous} sae={sae} name="Previous" sign="←" />
-            <Step to={next} sae={sae} name="Next" sign="→" />
+            <Step to={previous} name={list ? "Previous hit" : "Previous feature"} sign="←" />
+            <Step to={next} name={list ? "Next hit" : "Next feature"} sign="→" />
             <Link className="button primary" href={steerPath(sae, feature, query.data?.steering?.share ?? FIRST_SHARE)}>
               Steer with it
             </Link>
@@ -132,10 +138,10 @@ function Whole({ sae, data, dSae }: { sae: string; data: Feature; dSae: number |
   );
 }
 
-function Step({ to, sae, name, sign }: { to: number | undefined; sae: string; name: string; sign: string }) {
+function Step({ to, name, sign }: { to: Stop | undefined; name: string; sign: string }) {
   if (to === undefined) return null;
   return (
-    <Link className="button" href={featurePath(sae, to)} aria-label={`${name} feature, ${to}`}>
+    <Link className="button" href={to.path} aria-label={`${name}, ${to.feature}`} title={name}>
       {sign}
     </Link>
   );

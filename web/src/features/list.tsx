@@ -2,20 +2,18 @@
 import { keepPreviousData, useQueries } from "@tanstack/react-query";
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useLayoutEffect, useRef, useState } from "react";
-import { type SearchHit, type SearchPage, type SearchRequest, search } from "../api.ts";
+import type { SearchHit, SearchPage, SearchRequest } from "../api.ts";
 import { count } from "../format.ts";
 import { useMedia } from "../media.ts";
 import { Empty, Failed, Loading } from "../parts/state.tsx";
 import { Head } from "./head.tsx";
+import { DEEPEST, PAGE, pageQuery } from "./pages.ts";
 import { Row } from "./row.tsx";
-import { isWhole, type ListState } from "./state.ts";
+import { isWhole, type ListState, writeState } from "./state.ts";
 
-const PAGE = 100;
 // As in view.css.
 const WIDE = "(min-width: 1200px)";
 const ROW_PX = { wide: 40, narrow: 60 };
-// The server goes no further.
-const DEEPEST = 100_000;
 
 interface ListProps {
   readonly sae: string;
@@ -45,8 +43,7 @@ export function List({ sae, dSae, request, state, change }: ListProps) {
   const wanted = Array.from({ length: last - first + 1 }, (_, i) => first + i);
   const pages = useQueries({
     queries: wanted.map((page) => ({
-      queryKey: ["search", sae, request, page],
-      queryFn: ({ signal }: { signal: AbortSignal }) => search(sae, { ...request, offset: page * PAGE, limit: PAGE }, signal),
+      ...pageQuery(sae, request, page),
       placeholderData: page === 0 ? keepPreviousData : undefined,
     })),
   });
@@ -63,6 +60,7 @@ export function List({ sae, dSae, request, state, change }: ListProps) {
   if (first === 0 && start?.data === undefined) return <Loading what={request.prompt ? "Reading the text" : "Searching"} />;
   if (first === 0 && start?.data?.hits.length === 0) return <Nothing request={request} />;
   const kind = matchKind(request);
+  const list = writeState(state);
   return (
     <>
       <p className="hidden" role="status">
@@ -75,7 +73,7 @@ export function List({ sae, dSae, request, state, change }: ListProps) {
             const hit: SearchHit | undefined = byPage.get(Math.floor(index / PAGE))?.data?.hits[index % PAGE];
             const arrived = byPage.get(Math.floor(index / PAGE))?.data !== undefined;
             if (arrived && !hit) return null;
-            return <Row key={index} sae={sae} hit={hit} index={index} top={start - top} match={kind} />;
+            return <Row key={index} sae={sae} hit={hit} list={list} index={index} top={start - top} match={kind} />;
           })}
         </tbody>
       </table>
@@ -91,7 +89,8 @@ interface Length {
 
 function lengthened(before: Length, page: number, data: SearchPage | undefined): Length {
   if (before.certain || data === undefined) return before;
-  if (!data.more) return { ...before, rows: page * PAGE + data.hits.length, certain: true };
+  const total = data.total ?? (data.more ? undefined : page * PAGE + data.hits.length);
+  if (total !== undefined) return { ...before, rows: total, certain: true };
   return before.rows >= (page + 2) * PAGE ? before : { ...before, rows: (page + 2) * PAGE };
 }
 

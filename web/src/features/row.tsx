@@ -1,9 +1,9 @@
 /** @file A feature in the list. */
 import { Link } from "wouter";
 import type { SearchHit } from "../api.ts";
+import { hitPath } from "../feature/beside.ts";
 import { decimal, percent, signed } from "../format.ts";
 import { KeyInContext } from "../parts/context-line.tsx";
-import { featurePath } from "../parts/feature.tsx";
 import { SmallHistogram } from "../parts/histogram.tsx";
 import type { MatchKind } from "./list.tsx";
 
@@ -11,13 +11,15 @@ interface RowProps {
   readonly sae: string;
   /** Undefined while it is on its way. */
   readonly hit: SearchHit | undefined;
+  /** The list's query. */
+  readonly list: URLSearchParams;
   readonly index: number;
   /** Pixels below the start of the list. */
   readonly top: number;
   readonly match: MatchKind | undefined;
 }
 
-export function Row({ sae, hit, index, top, match }: RowProps) {
+export function Row({ sae, hit, list, index, top, match }: RowProps) {
   const place = { transform: `translateY(${top}px)` };
   if (!hit)
     return (
@@ -30,7 +32,7 @@ export function Row({ sae, hit, index, top, match }: RowProps) {
     <tr aria-rowindex={index + 2} className="list-row" style={place}>
       <td className="index number-column">{feature}</td>
       <td className="what">
-        <Link href={featurePath(sae, feature)} className={description ? "" : "undescribed"}>
+        <Link href={hitPath(sae, feature, list, index)} className={description ? "" : "undescribed"}>
           {description?.text ?? `Feature ${feature}`}
         </Link>
         {example ? (

@@ -43,7 +43,12 @@ const one = <T extends string>(value: string | null, ...of: T[]): T | undefined 
 
 export function useListState(): [ListState, (change: Partial<ListState>) => void] {
   const [query, setQuery] = useSearchParams();
-  const state: ListState = {
+  const change = (part: Partial<ListState>) => setQuery((before) => writeState({ ...readState(before), ...part }), { replace: true });
+  return [readState(query), change];
+}
+
+export function readState(query: URLSearchParams): ListState {
+  return {
     box: query.get("q") ?? "",
     as: one(query.get("as"), "words", "prompt"),
     sort: one(query.get("sort"), ...(Object.keys(COLUMNS) as Sorted[])),
@@ -55,23 +60,17 @@ export function useListState(): [ListState, (change: Partial<ListState>) => void
     from: query.get("from") ?? "",
     to: query.get("to") ?? "",
   };
-  function change(part: Partial<ListState>): void {
-    setQuery(
-      (before) => {
-        const after = new URLSearchParams(before);
-        after.delete("focus");
-        for (const [name, value] of Object.entries(part)) {
-          const key = name === "box" ? "q" : name;
-          if (value === true) after.set(key, "");
-          else if (value === undefined || value === false || value === "") after.delete(key);
-          else after.set(key, String(value));
-        }
-        return after;
-      },
-      { replace: true },
-    );
+}
+
+/** Empty of the list of all features by number. */
+export function writeState(state: ListState): URLSearchParams {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(state)) {
+    const key = name === "box" ? "q" : name;
+    if (value === true) query.set(key, "");
+    else if (value !== undefined && value !== false && value !== "") query.set(key, value);
   }
-  return [state, change];
+  return query;
 }
 
 /** The request without its page. Undefined where the box holds the number of a feature, which is no search. */

@@ -11,6 +11,8 @@ export const KINDS = ["--kind-0", "--kind-1", "--kind-2", "--kind-3", "--kind-4"
 export const NONE = "--map-none";
 
 const STEPS = 24;
+// More than these would stand in each other on a narrow screen.
+const MOST_TICKS = 4;
 
 interface Entry {
   /** Name of a colour of the theme. */
@@ -50,11 +52,14 @@ function byDensity({ density }: FeatureMap): Colouring {
   const [from, to] = most > 0 ? [Math.log10(least), Math.log10(most)] : [-1, 0];
   const at = (value: number) => (to > from ? (Math.log10(value) - from) / (to - from) : 1);
   const decades = Array.from({ length: Math.max(0, Math.floor(to) - Math.ceil(from) + 1) }, (_, i) => 10 ** (Math.ceil(from) + i));
+  const every = Math.ceil(decades.length / MOST_TICKS);
   return ramp(
     density.map((value) => (value > 0 ? at(value) : undefined)),
     {
       name: "tokens on which the feature fires (logarithmic)",
-      ticks: decades.map((value) => ({ at: at(value), text: `${Number((100 * value).toPrecision(1))} %` })),
+      ticks: decades
+        .filter((_, i) => i % every === 0)
+        .map((value) => ({ at: at(value), text: `${Number((100 * value).toPrecision(1))} %` })),
     },
     "silent",
   );
