@@ -3,11 +3,11 @@
  * Templeton et al. 2024 show neighbourhoods.
  */
 import { setImmediate } from "node:timers/promises";
-import { UMAP } from "umap-js";
 import { ArgumentError, CancelledError } from "../errors.ts";
 import { normal, type Random, seededRandom } from "../random.ts";
 import type { CreateEngineOptions } from "../sae/kernels/index.ts";
-import { type Matrix, matrix, row } from "../tensor/matrix.ts";
+import { row } from "../tensor/matrix.ts";
+import { layOut } from "./layout.ts";
 import { chosenRows, type Nearest, nearestFeatures, neighboursOf, type Rows, unitRows } from "./neighbours.ts";
 
 export type Place = readonly [x: number, y: number];
@@ -27,11 +27,8 @@ export interface MapOptions extends CreateEngineOptions {
 }
 
 const NEIGHBOURS = 10;
-// umap-js keeps its graph in hash maps, at some kilobytes a feature.
 const MOST_LAID_OUT = 131_072;
 const NEIGHBOURS_OF_OTHERS = 3;
-// Cosines are rounded to about this much, and umap-js takes points at a distance of 0 for the same.
-const LEAST_DISTANCE = 1e-6;
 // umap-learn's scale of the starting positions, and the noise that parts equal ones.
 const EXTENT = 10;
 const NOISE = 1e-4;
@@ -41,7 +38,7 @@ const PCA_ITERATIONS = 30;
 
 /**
  * The place of every feature, in order; undefined for those left out. The same rows and seed give the same map. It starts from the first two principal components,
- * so that the order of far groups means something too. The event loop gets its turn after each epoch; what comes before the first takes some seconds at 65,536 features.
+ * so that the order of far groups means something too. The event loop gets its turn after each epoch of the layout.
  * @throws ArgumentError when `nearest` is of other rows, CancelledError
  */
 export async function featureMap(
@@ -59,7 +56,15 @@ export async function featureMap(
   const chosen = chosenRows(rows, laidOut);
   const known = laidOut.length === rows.dSae ? nearest : undefined;
   const graph = known ?? (await nearestFeatures(chosen, chosen, { k: NEIGHBOURS, ...search }));
-  const layout = await layOut(graph, await startingPlaces(chosen, random, signal), random, { signal, onProgress });
+  const points = await startingPlaces(chosen, random, signal);
+  await layOut(graph, points, random, {
+    neighbours: NEIGHBOURS,
+    onEpoch(done, total) {
+      stopIfAsked(signal);
+      onProgress?.(done, total);
+    },
+  });
+  const layout = Array.from(laidOut, (_, i): Place => [points[2 * i]!, points[2 * i + 1]!]);
 
   const places = new Array<Place | undefined>(rows.dSae).fill(undefined);
   for (const [i, feature] of laidOut.entries()) places[feature] = layout[i];
@@ -68,43 +73,10 @@ export async function featureMap(
   return places;
 }
 
-/** UMAP's layout of points whose neighbours are known, from `places` [n, 2]. */
-async function layOut(
-  nearest: Nearest,
-  places: Matrix,
-  random: Random,
-  { signal, onProgress }: { signal: AbortSignal | undefined; onProgress: MapOptions["onProgress"] },
-): Promise<Place[]> {
-  const k = Math.min(nearest.k, NEIGHBOURS, nearest.rows - 2);
-  if (k < 1) return placesOf(places);
-  const indices: number[][] = [];
-  const distances: number[][] = [];
-  for (let i = 0; i < nearest.rows; i++) {
-    const near = neighboursOf(nearest, i, k);
-    // umap-js counts the point as its own first neighbour; as a further one it takes the place of one that is missing.
-    const missing = k - near.length;
-    indices.push([i, ...near.map(({ feature }) => feature), ...new Array<number>(missing).fill(i)]);
-    distances.push([0, ...near.map(({ cosine }) => Math.max(1 - cosine, LEAST_DISTANCE)), ...new Array<number>(missing).fill(1)]);
-  }
-  const umap = new UMAP({ nNeighbors: k + 1, random });
-  umap.setPrecomputedKNN(indices, distances);
-  stopIfAsked(signal);
-  const epochs = umap.initializeFit(indices); // of the points themselves it reads no more than how many there are
-  const points = umap.getEmbedding();
-  for (const [i, point] of points.entries()) point.splice(0, 2, ...row(places, i));
-  for (let epoch = 1; epoch <= epochs; epoch++) {
-    await setImmediate();
-    stopIfAsked(signal);
-    umap.step();
-    onProgress?.(epoch, epochs);
-  }
-  return points.map(([x, y]) => [x!, y!]);
-}
-
 /** The rows along the two directions in which they vary most, [n, 2]. */
-async function startingPlaces(rows: Rows, random: Random, signal: AbortSignal | undefined): Promise<Matrix> {
+async function startingPlaces(rows: Rows, random: Random, signal: AbortSignal | undefined): Promise<Float64Array> {
   const { mean, axes } = await principalAxes(rows, random, signal);
-  const places = matrix(rows.dSae, 2);
+  const places = new Float64Array(rows.dSae * 2);
   let furthest = 0;
   for (let first = 0; first < rows.dSae; first += ROWS_PER_BATCH) {
     const batch = unitRows(rows, first, Math.min(ROWS_PER_BATCH, rows.dSae - first));
@@ -113,14 +85,14 @@ async function startingPlaces(rows: Rows, random: Random, signal: AbortSignal | 
       for (const [a, axis] of axes.entries()) {
         let along = 0;
         for (let c = 0; c < x.length; c++) along += (x[c]! - mean[c]!) * axis[c]!;
-        places.data[(first + i) * 2 + a] = along;
+        places[(first + i) * 2 + a] = along;
         furthest = Math.max(furthest, Math.abs(along));
       }
     }
     await setImmediate();
     stopIfAsked(signal);
   }
-  for (let i = 0; i < places.data.length; i++) places.data[i] = (places.data[i]! * EXTENT) / (furthest || 1) + NOISE * normal(random);
+  for (let i = 0; i < places.length; i++) places[i] = (places[i]! * EXTENT) / (furthest || 1) + NOISE * normal(random);
   return places;
 }
 
@@ -172,10 +144,6 @@ function among(neighbours: ReturnType<typeof neighboursOf>, layout: readonly Pla
     weight += cosine;
   }
   return weight > 0 ? [x / weight, y / weight] : undefined;
-}
-
-function placesOf({ data, rows }: Matrix): Place[] {
-  return Array.from({ length: rows }, (_, i) => [data[2 * i]!, data[2 * i + 1]!]);
 }
 
 function stopIfAsked(signal: AbortSignal | undefined): void {
