@@ -65,7 +65,7 @@ const FEW = 4;
 // Features that are compared exactly, for each that is asked for, of a ranking by the index's codes.
 const COMPARED = 4;
 // Words that more features have than this count as those features that have them best, where another criterion ranks.
-const MOST_WITH_WORDS = 2500;
+const MOST_WITH_WORDS = 500;
 // Further down than this, reading columns serves better.
 const DEEPEST = 100_000;
 
@@ -117,7 +117,7 @@ export async function searchFeatures(catalog: Catalog, query: SearchQuery, runne
       break;
     default: {
       const sign = order.ascending ? 1 : -1;
-      const known = (remaining ?? all(catalog)).filter((feature) => !Number.isNaN(column![feature]!));
+      const known = those(remaining ?? all(catalog), (feature) => !Number.isNaN(column![feature]!));
       ranked = first(known, needed, (feature) => sign * column![feature]!);
       total = known.length;
     }
@@ -255,13 +255,21 @@ async function within(
   among: Uint32Array | undefined,
 ): Promise<Uint32Array | undefined> {
   const passes = await facetFilter(catalog, facets);
-  let remaining = passes ? (among ?? all(catalog)).filter(passes) : among;
+  let remaining = passes ? those(among ?? all(catalog), passes) : among;
   for (const [column, bounds] of Object.entries(where)) {
     const values = await catalog.column(column as NumericColumn);
     const { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY } = bounds;
-    remaining = (remaining ?? all(catalog)).filter((feature) => values[feature]! >= min && values[feature]! <= max);
+    remaining = those(remaining ?? all(catalog), (feature) => values[feature]! >= min && values[feature]! <= max);
   }
   return remaining;
+}
+
+/** Those of `features` that pass. (A typed array's own `filter` takes ten times as long.) */
+function those(features: Uint32Array, passes: (feature: number) => boolean): Uint32Array {
+  const found = new Uint32Array(features.length);
+  let count = 0;
+  for (let i = 0; i < features.length; i++) if (passes(features[i]!)) found[count++] = features[i]!;
+  return found.subarray(0, count);
 }
 
 type Features = ArrayLike<number> & Iterable<number>;
@@ -271,13 +279,13 @@ function common(catalog: Catalog, found: readonly Features[]): Uint32Array | und
   if (found.length === 0) return undefined;
   const times = new Uint8Array(catalog.dSae);
   for (const features of found) for (let i = 0; i < features.length; i++) times[features[i]!]!++;
-  return all(catalog).filter((feature) => times[feature] === found.length);
+  return those(all(catalog), (feature) => times[feature] === found.length);
 }
 
 /** Those of `among`, in the order in which a search found them. */
 function inOrderOf(found: Features, catalog: Catalog, among: Uint32Array): Uint32Array {
   const remains = marked(catalog.dSae, among);
-  return Uint32Array.from(found).filter((feature) => remains[feature]);
+  return those(Uint32Array.from(found), (feature) => remains[feature] === 1);
 }
 
 /** 1 for each of `features`, [dSae]. */
@@ -314,10 +322,11 @@ function first(features: Uint32Array, count: number, key: (feature: number) => n
       i = largest;
     }
   };
-  for (const feature of features) {
+  for (let i = 0; i < features.length; i++) {
+    const feature = features[i]!;
     if (heap.length < count) {
       heap.push(feature);
-      if (heap.length === count) for (let i = count >> 1; i >= 0; i--) sink(i);
+      if (heap.length === count) for (let node = count >> 1; node >= 0; node--) sink(node);
     } else if (worse(feature, heap[0]!) < 0) {
       heap[0] = feature;
       sink(0);
