@@ -1,4 +1,5 @@
 /** @file Folds what training keeps apart (input scale, decoder norms) into the weights, once, so that an autoencoder reads and writes the model's own activations. */
+import { NonFiniteError } from "../errors.ts";
 import { dot } from "../tensor/matrix.ts";
 import { ROWS_PER_CHUNK } from "./architectures/architecture.ts";
 import type { Engine } from "./kernels/engine.ts";
@@ -35,4 +36,41 @@ export function foldForInference(engine: Engine, scale: number, decoderNorms: bo
     "bDec",
     engine.read("bDec").map((b) => b / scale),
   );
+}
+
+/**
+ * Gates become thresholds: f = e^r u + b where that is > 0 and u + g > 0, with u = W_enc x, is JumpReLU of z = e^r u + b with the threshold b − e^r g
+ * (Rajamanoharan et al. 2024, "Improving dictionary learning with gated sparse autoencoders", §3.2). @param magnitude r, [dSae] @param gate g, [dSae]; b is in `bEnc`
+ * @throws NonFiniteError */
+export function foldGates(engine: Engine, magnitude: Float32Array, gate: Float32Array): void {
+  const { dIn, dSae } = engine;
+  const bias = engine.read("bEnc");
+  const factors = Float64Array.from(magnitude, Math.exp);
+  const large = factors.findIndex((factor) => !Number.isFinite(Math.fround(factor)));
+  if (large >= 0) throw new NonFiniteError(`the magnitude of feature ${large} is e^${magnitude[large]}; its training diverged`);
+  for (let start = 0; start < dSae; start += ROWS_PER_CHUNK) {
+    const rows = Math.min(ROWS_PER_CHUNK, dSae - start);
+    const wEnc = engine.read("wEnc", start * dIn, rows * dIn);
+    for (let i = 0; i < rows; i++) for (let c = i * dIn; c < (i + 1) * dIn; c++) wEnc[c]! *= factors[start + i]!;
+    engine.write("wEnc", wEnc, start * dIn);
+  }
+  engine.write(
+    "threshold",
+    bias.map((b, i) => b - factors[i]! * gate[i]!),
+  );
+}
+
+/** Multiplies the decoder's rows by `factors`, [dSae]. @returns whether that changed anything */
+export function scaleDecoder(engine: Engine, factors: Float32Array): boolean {
+  if (factors.every((factor) => factor === 1)) return false;
+  const { dIn, dSae } = engine;
+  for (let i = 0; i < dSae; i++) {
+    const direction = engine.read("wDec", i * dIn, dIn);
+    engine.write(
+      "wDec",
+      direction.map((value) => value * factors[i]!),
+      i * dIn,
+    );
+  }
+  return true;
 }

@@ -1,116 +1,37 @@
 /** @file Reads and writes safetensors files. Tensor data stays on disk until asked for. Format: https://github.com/huggingface/safetensors#format */
 import { type FileHandle, open } from "node:fs/promises";
-import { FormatError, NotFoundError, ShapeError, UnsupportedError } from "../errors.ts";
+import { FormatError, NotFoundError, ShapeError } from "../errors.ts";
 import { writeWhole } from "../files.ts";
-import { decodeBfloat16, decodeHalf } from "./float16.ts";
-
-// Bytes per number of the types that safetensors defines.
-const DTYPES = {
-  F64: 8,
-  F32: 4,
-  F16: 2,
-  BF16: 2,
-  I64: 8,
-  I32: 4,
-  I16: 2,
-  I8: 1,
-  U64: 8,
-  U32: 4,
-  U16: 2,
-  U8: 1,
-  BOOL: 1,
-  F8_E4M3: 1,
-  F8_E5M2: 1,
-} as const;
-export type Dtype = keyof typeof DTYPES;
+import { DTYPES, type Dtype, readFully, TensorFile, type TensorInfo } from "./tensor-file.ts";
 
 // The reference implementation's own limit; the headers of the largest models are about 1 MB.
 const MAX_HEADER_BYTES = 100_000_000;
 // A header this deep in tensors is an attack: the largest published models have some 10,000.
 const MAX_TENSORS = 1_000_000;
-// Reading in pieces keeps one system call under Node's 2 GiB limit.
-const PIECE_BYTES = 1 << 28;
-
-export interface TensorInfo {
-  readonly dtype: Dtype;
-  readonly shape: readonly number[];
+interface StoredTensor extends TensorInfo {
   /** Position of the first byte in the file. */
   readonly start: number;
   readonly bytes: number;
 }
 
 /** An open safetensors file. Close it when done. */
-export class SafetensorsFile {
-  readonly path: string;
-  readonly tensors: ReadonlyMap<string, TensorInfo>;
+export class SafetensorsFile extends TensorFile<StoredTensor> {
   /** The header's free-form `__metadata__`. */
   readonly metadata: Readonly<Record<string, string>>;
   readonly #file: FileHandle;
 
-  constructor(path: string, tensors: ReadonlyMap<string, TensorInfo>, metadata: Record<string, string>, file: FileHandle) {
-    this.path = path;
-    this.tensors = tensors;
+  constructor(path: string, tensors: ReadonlyMap<string, StoredTensor>, metadata: Record<string, string>, file: FileHandle) {
+    super(path, tensors);
     this.metadata = metadata;
     this.#file = file;
   }
 
-  /** What the header says of a tensor. @throws FormatError when there is none of that name. */
-  info(name: string): TensorInfo {
-    const info = this.tensors.get(name);
-    if (info === undefined)
-      throw new FormatError(`${this.path} has no tensor "${name}"; it has ${[...this.tensors.keys()].slice(0, 20).join(", ")}`);
-    return info;
+  protected override async fill({ start }: StoredTensor, target: Uint8Array, offset: number): Promise<void> {
+    await readFully(this.#file, target, start + offset, this.path);
   }
 
-  /** @throws ShapeError unless the tensor has exactly this shape. */
-  expectShape(name: string, shape: readonly number[]): void {
-    const found = this.info(name).shape;
-    if (found.length !== shape.length || found.some((n, i) => n !== shape[i])) {
-      throw new ShapeError(`expected ${name} [${shape.join(", ")}], found [${found.join(", ")}] in ${this.path}`);
-    }
-  }
-
-  /** `length` numbers of a tensor from number `start` on (all by default), as f32. Reads F32, F16, BF16, F64. @throws FormatError, UnsupportedError */
-  async read(name: string, start = 0, length?: number): Promise<Float32Array> {
-    const { dtype } = this.info(name);
-    const raw = await this.readBytes(name, start, length);
-    switch (dtype) {
-      case "F32":
-        return new Float32Array(raw);
-      case "F64":
-        return Float32Array.from(new Float64Array(raw));
-      case "F16":
-        return decodeHalf(new Uint16Array(raw));
-      case "BF16":
-        return decodeBfloat16(new Uint16Array(raw));
-      default:
-        throw new UnsupportedError(`${this.path}: tensor ${name} is ${dtype}; expected F32, F16, BF16 or F64`);
-    }
-  }
-
-  /** The raw little-endian bytes of `length` numbers of a tensor from number `start` on. */
-  async readBytes(name: string, start = 0, length?: number): Promise<ArrayBuffer> {
-    const { dtype, bytes, start: position } = this.info(name);
-    const width = DTYPES[dtype];
-    const wanted = (length ?? bytes / width - start) * width;
-    if (start < 0 || start * width + wanted > bytes)
-      throw new ShapeError(`${this.path}: numbers ${start} … of ${name} are out of its ${bytes / width}`);
-    const buffer = new ArrayBuffer(wanted);
-    await readFully(this.#file, new Uint8Array(buffer), position + start * width, this.path);
-    return buffer;
-  }
-
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
     await this.#file.close();
-  }
-}
-
-/** Fills `target` from `position` on. @throws FormatError at the end of the file. */
-async function readFully(file: FileHandle, target: Uint8Array, position: number, path: string): Promise<void> {
-  for (let done = 0; done < target.length; ) {
-    const { bytesRead } = await file.read(target, done, Math.min(PIECE_BYTES, target.length - done), position + done);
-    if (bytesRead === 0) throw new FormatError(`${path} ends at byte ${position + done}, in the middle of its data; it is truncated`);
-    done += bytesRead;
   }
 }
 
@@ -173,7 +94,7 @@ function parseHeader(text: Uint8Array, dataStart: number, fileSize: number, path
   return { tensors, metadata: metadata as Record<string, string> };
 }
 
-function parseTensor(name: string, entry: unknown, dataStart: number, path: string): TensorInfo {
+function parseTensor(name: string, entry: unknown, dataStart: number, path: string): StoredTensor {
   const bad = (why: string) => new FormatError(`${path}: tensor ${name}: ${why}`);
   if (!isRecord(entry)) throw bad("its entry is not an object");
   const { dtype, shape, data_offsets: offsets } = entry;

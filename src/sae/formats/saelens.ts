@@ -1,224 +1,263 @@
 /**
- * @file Reads and writes SAELens' folder: `cfg.json` and `sae_weights.safetensors` with W_enc [dIn, dSae], W_dec [dSae, dIn], b_enc, b_dec, and threshold [dSae] for JumpReLU,
- * which is also what becomes of BatchTopK, with one threshold for all. Facts from sae-lens 6.54.12 (`sae_lens/saes/sae.py`, `topk_sae.py`, `standard_sae.py`, `jumprelu_sae.py`,
- * `batchtopk_sae.py`).
+ * @file Reads and writes SAELens' folder: `cfg.json` and `sae_weights.safetensors` with W_enc [dIn, dSae], W_dec [dSae, dOut], b_enc, b_dec, and threshold [dSae] for JumpReLU,
+ * which is also what becomes of BatchTopK, with one threshold for all; W_skip [dOut, dIn] for transcoders with a skip connection; b_gate, b_mag and r_mag [dSae] instead of b_enc for
+ * gated ones. Configurations of before 6.0 are brought up to date first. Facts from sae-lens 6.54.12 (`sae_lens/saes/*.py`, `sae_lens/loading/pretrained_sae_loaders.py`).
  */
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { ArgumentError, FormatError, NonFiniteError, NotFoundError, UnsupportedError } from "../../errors.ts";
+import { ArgumentError, FormatError, UnsupportedError } from "../../errors.ts";
 import { writeFolderWhole, writeTextWhole } from "../../files.ts";
-import { f32Tensor, openSafetensors, type SafetensorsFile, writeSafetensors } from "../../tensor/safetensors.ts";
-import { ROWS_PER_CHUNK } from "../architectures/architecture.ts";
-import { foldForInference } from "../fold.ts";
+import { f32Tensor, type TensorSource, writeSafetensors } from "../../tensor/safetensors.ts";
+import type { TensorFile } from "../../tensor/tensor-file.ts";
 import type { Activation, Engine } from "../kernels/engine.ts";
-import { type CreateEngineOptions, createEngine } from "../kernels/index.ts";
+import {
+  asConfiguration,
+  type Configuration,
+  checkK,
+  configurationIfAny,
+  type InputNormalization,
+  isCount,
+  readConfiguration,
+  readScalar,
+  type StoredAutoencoder,
+} from "./format.ts";
+import { type AutoencoderParts, MEMORY } from "./load.ts";
+import { featureRows, thresholds, transposedEncoder } from "./rows.ts";
 
 /** The release whose files these are: SAELens treats a folder without a version as one from before 6.0 and converts it. */
 const SAE_LENS_VERSION = "6.54.12";
-const WEIGHTS = "sae_weights.safetensors";
-// What of the weights may be in memory a second time: an encoder of a million features is 2.4 GB.
-const MEMORY = 3 << 26;
-// Columns of W_enc that are transposed at a time while reading, rows while writing: 32 columns fill two cache lines, 512 rows of a common width a second-level cache.
-const COLUMNS_PER_STRIP = 32;
-const ROWS_PER_STRIP = 512;
+export const SAELENS_WEIGHTS = "sae_weights.safetensors";
+const DEFAULT_K = 100;
 
-/** `cfg.json`, as far as Monoscope uses it. */
-export interface SaelensConfig {
-  readonly dIn: number;
-  readonly dSae: number;
-  readonly activation: Activation;
-  readonly applyBDecToInput: boolean;
-  /** SAELens' free-form `metadata`: model_name, hook_name, context_size, … */
-  readonly metadata: Readonly<Record<string, unknown>>;
+// Of a configuration from before 6.0, what is about the model and the text, and now belongs to `metadata`.
+const METADATA_KEYS = [
+  "model_name",
+  "hook_name",
+  "model_class_name",
+  "hook_head_index",
+  "model_from_pretrained_kwargs",
+  "prepend_bos",
+  "exclude_special_tokens",
+  "neuronpedia_id",
+  "context_size",
+  "seqpos_slice",
+  "dataset_path",
+  "sae_lens_version",
+  "sae_lens_training_version",
+  "hook_name_out",
+  "hook_head_index_out",
+];
+const RENAMED: Readonly<Record<string, string>> = {
+  hook_point: "hook_name",
+  hook_point_head_index: "hook_head_index",
+  activation_fn_str: "activation_fn",
+};
+
+interface Architecture {
+  readonly kind: Activation["kind"];
+  readonly gated?: boolean;
+  readonly transcoder?: boolean;
+  readonly skip?: boolean;
 }
 
-/**
- * Reads a folder into a new engine, decoder norms folded where SAELens applies them at run time.
- * @param memory bytes of the weights that may be in memory a second time @throws NotFoundError, FormatError, UnsupportedError, ShapeError, NonFiniteError
- */
-export async function readSaelens(
-  folder: string,
-  { threads, memory = MEMORY, ...kernels }: CreateEngineOptions & { threads: number; memory?: number },
-): Promise<{ config: SaelensConfig; engine: Engine }> {
+/** Which activations an architecture has in use: BatchTopK's, as saved during training, are those above its running threshold. */
+const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
+  standard: { kind: "relu" },
+  topk: { kind: "topk" },
+  jumprelu: { kind: "jumprelu" },
+  gated: { kind: "jumprelu", gated: true },
+  batchtopk: { kind: "batchtopk" },
+  matryoshka_batchtopk: { kind: "batchtopk" },
+  transcoder: { kind: "relu", transcoder: true },
+  skip_transcoder: { kind: "relu", transcoder: true, skip: true },
+  jumprelu_transcoder: { kind: "jumprelu", transcoder: true },
+  jumprelu_skip_transcoder: { kind: "jumprelu", transcoder: true, skip: true },
+};
+
+/** Describes the weights in `file`, which lies in `folder` with its configuration. @throws NotFoundError, FormatError, UnsupportedError */
+export async function describeSaelens(file: TensorFile, folder: string): Promise<StoredAutoencoder> {
   const path = join(folder, "cfg.json");
-  const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
-    throw new NotFoundError(
-      `${folder} is no autoencoder: cannot read cfg.json (${error.code ?? error.message}). Expected a folder in SAELens' format.`,
-    );
-  });
-  const { config, rescaleByDecoderNorm } = parseConfig(text, path);
-  const { dIn, dSae, activation, applyBDecToInput } = config;
-  const file = await openSafetensors(join(folder, WEIGHTS));
-  try {
-    const shapes: Record<string, number[]> = { W_enc: [dIn, dSae], W_dec: [dSae, dIn], b_enc: [dSae], b_dec: [dIn] };
-    if (activation.kind === "jumprelu") shapes.threshold = [dSae];
-    for (const [name, shape] of Object.entries(shapes)) file.expectShape(name, shape);
-    const extra = [...file.tensors.keys()].filter((name) => !Object.hasOwn(shapes, name));
-    if (extra.length > 0)
-      throw new UnsupportedError(`${file.path} has tensors that its architecture in cfg.json does not: ${extra.join(", ")}`);
-    const engine = createEngine({ dIn, dSae, activation, applyBDecToInput, threads }, kernels);
-    await readEncoder(file, engine, memory);
-    for (let start = 0; start < dSae * dIn; start += ROWS_PER_CHUNK * dIn)
-      engine.write("wDec", await readFinite(file, "W_dec", start, Math.min(ROWS_PER_CHUNK * dIn, dSae * dIn - start)), start);
-    engine.write("bEnc", await readFinite(file, "b_enc"));
-    engine.write("bDec", await readFinite(file, "b_dec"));
-    if (activation.kind === "jumprelu") engine.write("threshold", await readFinite(file, "threshold"));
-    if (rescaleByDecoderNorm) foldForInference(engine, 1, true);
-    return { config, engine };
-  } finally {
-    await file.close();
-  }
-}
-
-function parseConfig(text: string, path: string): { config: SaelensConfig; rescaleByDecoderNorm: boolean } {
-  let cfg: Record<string, unknown>;
-  try {
-    cfg = JSON.parse(text);
-  } catch (error) {
-    throw new FormatError(`${path} is not JSON (${(error as Error).message})`);
-  }
-  const { architecture, d_in: dIn, d_sae: dSae, k = 100, apply_b_dec_to_input: applyBDecToInput = true, metadata = {} } = cfg ?? {};
-  if (architecture !== "standard" && architecture !== "topk" && architecture !== "jumprelu")
+  const cfg = upToDate(await readConfiguration(path), path);
+  const { architecture: name, d_in: dIn, d_sae: dSae } = cfg;
+  if (typeof name !== "string" || !Object.hasOwn(ARCHITECTURES, name))
     throw new UnsupportedError(
-      `${path}: architecture ${JSON.stringify(architecture)}; this version reads "standard", "topk" and "jumprelu"`,
+      `${path}: architecture ${JSON.stringify(name)}; this version reads ${Object.keys(ARCHITECTURES).join(", ")}`,
     );
-  for (const [name, expected] of [
-    ["normalize_activations", "none"],
-    ["reshape_activations", "none"],
-  ] as const) {
-    if ((cfg[name] ?? expected) !== expected)
-      throw new UnsupportedError(`${path}: ${name} is ${JSON.stringify(cfg[name])}; this version reads "${expected}"`);
-  }
+  const { kind, gated = false, transcoder = false, skip = false } = ARCHITECTURES[name]!;
   if (!isCount(dIn) || !isCount(dSae)) throw new FormatError(`${path}: expected d_in and d_sae above 0, found ${dIn} and ${dSae}`);
-  if (architecture === "topk" && (!isCount(k) || k > dSae)) throw new FormatError(`${path}: expected k from 1 to ${dSae}, found ${k}`);
-  const rescaleByDecoderNorm = architecture === "topk" && cfg.rescale_acts_by_decoder_norm === true;
-  const config = {
+  const dOut = transcoder ? (cfg.d_out ?? dIn) : dIn;
+  if (!isCount(dOut)) throw new FormatError(`${path}: expected d_out above 0, found ${dOut}`);
+  const applyBDecToInput = cfg.apply_b_dec_to_input ?? !transcoder;
+  if (typeof applyBDecToInput !== "boolean") throw new FormatError(`${path}: apply_b_dec_to_input is ${JSON.stringify(applyBDecToInput)}`);
+  if (transcoder && applyBDecToInput)
+    throw new FormatError(`${path}: apply_b_dec_to_input is true; the b_dec of a transcoder is of its output`);
+  // Handed on as it is, n_heads × d_head side by side, which is how `hook_z` is read here.
+  if (!["none", "hook_z", undefined].includes(cfg.reshape_activations as string | undefined))
+    throw new UnsupportedError(`${path}: reshape_activations is ${JSON.stringify(cfg.reshape_activations)}`);
+  const { normalization, inputScale } = await normalizationOf(cfg, folder);
+  const trained = kind === "batchtopk";
+  const rescaled = cfg.rescale_acts_by_decoder_norm ?? trained;
+  const scaling = await factorsOf(file, cfg, path);
+  return {
+    format: "saelens",
+    file,
     dIn,
+    dOut,
     dSae,
-    activation: activationOf(architecture, k as number),
-    applyBDecToInput: applyBDecToInput !== false,
-    metadata: metadata as Record<string, unknown>,
+    activation: kind === "topk" ? { kind, k: checkK(cfg.k ?? DEFAULT_K, dSae, path) } : { kind: kind === "relu" ? "relu" : "jumprelu" },
+    applyBDecToInput,
+    wEnc: { name: "W_enc", transposed: true },
+    bEnc: gated ? "b_mag" : "b_enc",
+    wDec: { name: "W_dec", transposed: false },
+    bDec: "b_dec",
+    ...(kind === "jumprelu" && !gated && { threshold: file.tensors.has("log_threshold") ? "log_threshold" : "threshold" }),
+    ...(trained && { threshold: await readScalar(file, "topk_threshold"), thresholdAfterNorms: rescaled === true }),
+    logThreshold: kind === "jumprelu" && file.tensors.has("log_threshold"),
+    ...(gated && { gate: { magnitude: "r_mag", bias: "b_gate" } }),
+    ...(skip && { skip: { name: "W_skip", transposed: false } }),
+    ...(scaling.decoderScale !== undefined && { decoderScale: scaling.decoderScale }),
+    inputScale,
+    foldDecoderNorms: (kind === "topk" || trained) && rescaled === true,
+    normalization,
+    transcoder,
+    ignored: [...(trained ? ["topk_threshold"] : []), ...scaling.ignored],
+    metadata: asConfiguration(cfg.metadata ?? {}, `${path}: metadata`),
   };
-  return { config, rescaleByDecoderNorm };
 }
 
-function activationOf(architecture: "standard" | "topk" | "jumprelu", k: number): Activation {
-  switch (architecture) {
-    case "standard":
-      return { kind: "relu" };
-    case "topk":
-      return { kind: "topk", k };
-    case "jumprelu":
-      return { kind: "jumprelu" };
-    default:
-      return architecture satisfies never;
-  }
+/** A configuration in the words of 6.0 and later. @throws FormatError, UnsupportedError */
+function upToDate(cfg: Configuration, path: string): Configuration {
+  const { sae_lens_version: version } = { ...asConfiguration(cfg.metadata ?? {}, `${path}: metadata`), ...cfg };
+  if (typeof version === "string" && Number(version.split(".")[0]) >= 6) return cfg;
+  const old: Record<string, unknown> = Object.fromEntries(Object.entries(cfg).map(([key, value]) => [RENAMED[key] ?? key, value]));
+  const activation = old.activation_fn ?? "relu";
+  if (activation !== "relu" && activation !== "topk")
+    throw new UnsupportedError(`${path}: activation_fn is ${JSON.stringify(activation)}; this version reads "relu" and "topk"`);
+  const { k } = asConfiguration(old.activation_fn_kwargs ?? {}, `${path}: activation_fn_kwargs`);
+  const normalization = old.normalize_activations;
+  return {
+    ...old,
+    architecture: activation === "topk" && k !== undefined ? "topk" : (old.architecture ?? "standard"),
+    ...(activation === "topk" && k !== undefined && { k }),
+    normalize_activations: normalization === true ? "expected_average_only_in" : normalization || "none",
+    metadata: {
+      ...(cfg.metadata as object | undefined),
+      ...Object.fromEntries(METADATA_KEYS.filter((key) => old[key] !== undefined && old[key] !== null).map((key) => [key, old[key]])),
+    },
+  };
 }
 
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) > 0;
-}
-
-/** W_enc [dIn, dSae] as [dSae, dIn], for one block of features after another: of each row of the file, its stretch of the block. */
-async function readEncoder(file: SafetensorsFile, engine: Engine, memory: number): Promise<void> {
-  const { dIn, dSae } = engine;
-  const width = Math.min(dSae, Math.max(1, Math.floor(memory / (4 * dIn))));
-  const block = new Float32Array(width * dIn);
-  for (let first = 0; first < dSae; first += width) {
-    const features = Math.min(width, dSae - first);
-    for (let c = 0; c < dIn; c += COLUMNS_PER_STRIP) {
-      const columns = Math.min(COLUMNS_PER_STRIP, dIn - c);
-      const strips = await Promise.all(
-        Array.from({ length: columns }, (_, r) => readFinite(file, "W_enc", (c + r) * dSae + first, features)),
-      );
-      for (let i = 0; i < features; i++) for (let r = 0; r < columns; r++) block[i * dIn + c + r] = strips[r]![i]!;
+async function normalizationOf(cfg: Configuration, folder: string): Promise<{ normalization: InputNormalization; inputScale: number }> {
+  const { normalize_activations: normalization = "none" } = cfg;
+  switch (normalization) {
+    case "none":
+    case "layer_norm":
+    case "constant_norm_rescale":
+      return { normalization, inputScale: 1 };
+    case "expected_average_only_in": {
+      // A checkpoint keeps the scale beside the weights. Without it SAELens, too, takes inputs as they are.
+      const path = join(folder, "activation_scaler.json");
+      const scale = (await configurationIfAny(path))?.scaling_factor ?? 1;
+      if (typeof scale !== "number" || !(scale > 0) || !Number.isFinite(scale))
+        throw new FormatError(`${path}: expected a scaling_factor above 0, found ${JSON.stringify(scale)}`);
+      return { normalization: "none", inputScale: scale };
     }
-    engine.write("wEnc", block.subarray(0, features * dIn), first * dIn);
+    default:
+      throw new UnsupportedError(
+        `${join(folder, "cfg.json")}: normalize_activations is ${JSON.stringify(normalization)}; this version reads none, expected_average_only_in, layer_norm and constant_norm_rescale`,
+      );
   }
 }
 
-async function readFinite(file: SafetensorsFile, name: string, start?: number, length?: number): Promise<Float32Array> {
-  const values = await file.read(name, start, length);
-  for (let i = 0; i < values.length; i++) {
-    if (!Number.isFinite(values[i]!))
-      throw new NonFiniteError(`${file.path}: ${name} holds ${values[i]}; the file is damaged or its training diverged`);
-  }
-  return values;
+/** Before 6.0 features could have a factor each, and for a time files had one that was 1. */
+async function factorsOf(file: TensorFile, cfg: Configuration, path: string): Promise<{ decoderScale?: string; ignored: string[] }> {
+  const name = ["finetuning_scaling_factor", "scaling_factor"].find((each) => file.tensors.has(each));
+  if (name === undefined) return { ignored: [] };
+  if (cfg.finetuning_scaling_factor === true) return { decoderScale: name, ignored: [] };
+  if ((await file.read(name)).some((factor) => factor !== 1))
+    throw new FormatError(`${path}: finetuning_scaling_factor is not true, but ${name} in ${file.path} has other numbers than 1`);
+  return { ignored: [name] };
 }
+
+/** What an autoencoder can be written as. Gated is JumpReLU in other words: its gates are open above the threshold. */
+export type SaelensArchitecture = "gated";
 
 /**
  * Writes a folder that SAELens loads with `SAE.load_from_disk`, whole. The engine must be folded for inference.
- * @param memory bytes of the weights that may be in memory a second time @throws DiskError, ArgumentError
+ * @param memory bytes of the weights that may be in memory a second time @throws DiskError, ArgumentError, UnsupportedError
  */
 export async function writeSaelens(
   folder: string,
-  engine: Engine,
-  metadata: Readonly<Record<string, unknown>>,
-  { memory = MEMORY }: { memory?: number } = {},
+  parts: AutoencoderParts,
+  { memory = MEMORY, architecture: as }: { memory?: number; architecture?: SaelensArchitecture | undefined } = {},
 ): Promise<void> {
-  const { dIn, dSae, applyBDecToInput } = engine;
-  const { architecture, threshold } = inferenceForm(engine);
+  const { engine, dIn, dOut, normalization, transcoder, skip, metadata } = parts;
+  const { dSae, applyBDecToInput } = engine;
+  const { architecture, tensors } = inferenceForm(parts, as);
   const cfg = {
     ...architecture,
     d_in: dIn,
     d_sae: dSae,
+    ...(transcoder && { d_out: dOut }),
     dtype: "float32",
     device: "cpu",
     apply_b_dec_to_input: applyBDecToInput,
-    normalize_activations: "none",
+    normalize_activations: normalization,
     reshape_activations: "none",
     metadata: { ...metadata, sae_lens_version: SAE_LENS_VERSION },
   };
   if (folder.trim() === "") throw new ArgumentError("expected a folder to write the autoencoder to, found an empty name");
   await writeFolderWhole(folder, async (temporary) => {
-    await writeSafetensors(join(temporary, WEIGHTS), {
-      W_enc: { dtype: "F32", shape: [dIn, dSae], chunks: transposedEncoder(engine, memory) },
-      W_dec: { dtype: "F32", shape: [dSae, dIn], chunks: decoderRows(engine) },
-      b_enc: f32Tensor([dSae], engine.read("bEnc")),
-      b_dec: f32Tensor([dIn], engine.read("bDec")),
-      ...(threshold ? { threshold: f32Tensor([dSae], threshold) } : {}),
+    await writeSafetensors(join(temporary, SAELENS_WEIGHTS), {
+      W_enc: { dtype: "F32", shape: [dIn, dSae], chunks: transposedEncoder(engine, dIn, memory) },
+      W_dec: { dtype: "F32", shape: [dSae, dOut], chunks: featureRows(engine, "wDec", dOut) },
+      b_dec: f32Tensor([dOut], engine.read("bDec", 0, dOut)),
+      ...tensors,
+      ...(skip && { W_skip: f32Tensor([dOut, dIn], skip.data) }),
     });
     await writeTextWhole(join(temporary, "cfg.json"), `${JSON.stringify(cfg, null, 2)}\n`);
   });
 }
 
-/** What SAELens calls the architecture when no training follows, and the thresholds of one that has any. */
-function inferenceForm(engine: Engine): { architecture: Record<string, unknown>; threshold?: Float32Array } {
+/** What SAELens calls the architecture when no training follows, and the tensors of the encoder beside W_enc. */
+function inferenceForm(
+  { engine, transcoder, skip }: AutoencoderParts,
+  as: SaelensArchitecture | undefined,
+): { architecture: Record<string, unknown>; tensors: Record<string, TensorSource> } {
   const { activation, dSae } = engine;
+  const bias = { b_enc: f32Tensor([dSae], engine.read("bEnc")) };
+  if (skip && !transcoder) throw new UnsupportedError("SAELens has no autoencoder with a skip connection; sparsify has");
+  const of = (name: string) => (transcoder ? `${name}${skip ? "skip_" : ""}transcoder` : name.replace(/_$/, ""));
+  if (as === "gated" && (transcoder || activation.kind === "topk"))
+    throw new UnsupportedError("a gated autoencoder has a threshold for each feature; TopK and transcoders cannot be written as one");
   switch (activation.kind) {
     case "topk":
-      return { architecture: { architecture: "topk", k: activation.k, rescale_acts_by_decoder_norm: false } };
+      if (transcoder) throw new UnsupportedError("SAELens has no transcoder with TopK; sparsify has");
+      return { architecture: { architecture: "topk", k: activation.k, rescale_acts_by_decoder_norm: false }, tensors: bias };
     case "relu":
-      return { architecture: { architecture: "standard" } };
-    case "batchtopk": {
-      const [threshold] = engine.read("threshold");
-      return { architecture: { architecture: "jumprelu" }, threshold: new Float32Array(dSae).fill(Math.max(threshold!, 0)) };
+      if (as === "gated") return gatedForm(engine, new Float32Array(dSae));
+      return { architecture: { architecture: transcoder ? of("") : "standard" }, tensors: bias };
+    case "batchtopk":
+    case "jumprelu": {
+      const above = thresholds(engine);
+      if (as === "gated") return gatedForm(engine, above);
+      return { architecture: { architecture: of("jumprelu_") }, tensors: { ...bias, threshold: f32Tensor([dSae], above) } };
     }
-    case "jumprelu":
-      return { architecture: { architecture: "jumprelu" }, threshold: engine.read("threshold") };
     default:
       return activation satisfies never;
   }
 }
 
-/** The rows of W_enc [dIn, dSae], as many at a time as `memory` holds. Each chunk takes the place of the one before. */
-function* transposedEncoder(engine: Engine, memory: number): Iterable<Float32Array> {
-  const { dIn, dSae } = engine;
-  const width = Math.min(dIn, Math.max(1, Math.floor(memory / (4 * dSae))));
-  const band = new Float32Array(width * dSae);
-  for (let c = 0; c < dIn; c += width) {
-    const columns = Math.min(width, dIn - c);
-    for (let first = 0; first < dSae; first += ROWS_PER_STRIP) {
-      const rows = Math.min(ROWS_PER_STRIP, dSae - first);
-      const strip = engine.read("wEnc", first * dIn, rows * dIn);
-      for (let r = 0; r < columns; r++) for (let i = 0; i < rows; i++) band[r * dSae + first + i] = strip[i * dIn + c + r]!;
-    }
-    yield band.subarray(0, columns * dSae);
-  }
-}
-
-function* decoderRows(engine: Engine): Iterable<Float32Array> {
-  const { dIn, dSae } = engine;
-  for (let first = 0; first < dSae; first += ROWS_PER_CHUNK)
-    yield engine.read("wDec", first * dIn, Math.min(ROWS_PER_CHUNK, dSae - first) * dIn);
+/** f = z where z = W_enc x + b is above θ and 0, in the words of a gated one: r_mag 0, b_mag b, b_gate b − θ. */
+function gatedForm(engine: Engine, above: Float32Array) {
+  const { dSae } = engine;
+  const bias = engine.read("bEnc");
+  const tensors = {
+    b_mag: f32Tensor([dSae], bias),
+    b_gate: f32Tensor(
+      [dSae],
+      bias.map((b, i) => b - above[i]!),
+    ),
+    r_mag: f32Tensor([dSae], new Float32Array(dSae)),
+  };
+  return { architecture: { architecture: "gated" }, tensors };
 }

@@ -1,0 +1,73 @@
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { toDense } from "../../tensor/sparse-features.ts";
+import { SparseAutoencoder } from "../autoencoder.ts";
+import { difference, expected, FIXTURES } from "./expected.fixture.ts";
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "formats-"));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+/** Fixtures, and those of them that SAELens has no form for. */
+const NAMES = (await readdir(FIXTURES)).filter((name) => !name.includes("."));
+const fileOf = (name: string) => join(FIXTURES, name, name.startsWith("openai") ? "autoencoder.pt" : "");
+const NOT_SAELENS = ["sparsify-skip", "sparsify-skip-transcoder"];
+
+async function agrees(sae: SparseAutoencoder, name: string): Promise<void> {
+  const { x, features, reconstruction } = await expected(name);
+  const encoded = await sae.encode(x);
+  expect(difference(toDense(encoded).data, features.data)).toBeLessThan(1e-5);
+  expect(difference((await sae.decode(encoded, x)).data, reconstruction.data)).toBeLessThan(1e-5);
+  expect(difference((await sae.reconstruct(x)).data, reconstruction.data)).toBeLessThan(1e-5);
+}
+
+test.each(NAMES)("%s gives its library's features and reconstructions, and still does when saved in SAELens' format", async (name) => {
+  const sae = await SparseAutoencoder.open(fileOf(name));
+  await agrees(sae, name);
+  if (NOT_SAELENS.includes(name)) return;
+  await sae.save(join(folder, name));
+  const again = await SparseAutoencoder.open(join(folder, name));
+  await agrees(again, name);
+  expect(again.metadata).toMatchObject(sae.metadata);
+});
+
+test("where there are several files that could be weights, one must be named", async () => {
+  await expect(SparseAutoencoder.open(join(FIXTURES, "openai-topk"))).rejects.toThrow("has no file of weights (sae_weights.safetensors");
+});
+
+test("what was folded is recorded, and kept by who saves it", async () => {
+  const gated = await SparseAutoencoder.open(join(FIXTURES, "saelens-gated"));
+  const source = { format: "saelens", folded: ["gates, as the thresholds of JumpReLU"] };
+  expect(gated.metadata.monoscope).toEqual({ source });
+  expect(gated.architecture).toBe("jumprelu");
+  await gated.save(join(folder, "from-gated"));
+  expect((await SparseAutoencoder.open(join(folder, "from-gated"))).metadata.monoscope).toEqual({ source });
+  const standard = await SparseAutoencoder.open(join(FIXTURES, "dictionary-standard"));
+  expect(standard.metadata).toMatchObject({
+    model_name: "EleutherAI/pythia-70m",
+    hook_name: "blocks.5.hook_resid_post",
+    monoscope: { source: { format: "dictionary-learning", folded: ["norms of the decoder"] } },
+  });
+});
+
+test("what is written also depends on the input of some, and they say so", async () => {
+  const { x } = await expected("openai-topk");
+  for (const name of ["openai-topk", "sparsify-skip"]) {
+    const sae = await SparseAutoencoder.open(fileOf(name));
+    await expect(sae.decode(await sae.encode(x))).rejects.toThrow("depends on what was encoded");
+  }
+});
+
+test("a transcoder reads one width and writes another", async () => {
+  const sae = await SparseAutoencoder.open(join(FIXTURES, "saelens-transcoder"));
+  expect([sae.transcoder, sae.dIn, sae.dOut, sae.direction(3).length, sae.reader(3).weights.length]).toEqual([true, 12, 10, 10, 12]);
+  expect(sae.directions(0, 5).data).toEqual(Float32Array.from([0, 1, 2, 3, 4].flatMap((i) => [...sae.direction(i)])));
+});
+
+test("a compressed npz gives the same", async () => {
+  await agrees(await SparseAutoencoder.open(join(FIXTURES, "gemma-scope", "params-compressed.npz")), "gemma-scope");
+});
