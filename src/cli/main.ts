@@ -13,8 +13,10 @@ const { version } = createRequire(import.meta.url)("../../package.json") as { ve
 const COMMANDS: Record<string, () => Promise<Command>> = {
   tour: async () => (await import("./tour.ts")).tourCommand(),
   model: async () => (await import("./model.ts")).modelCommand(),
+  corpus: async () => (await import("./corpus.ts")).corpusCommand(),
   harvest: async () => (await import("./harvest.ts")).harvestCommand(),
   train: async () => (await import("./train.ts")).trainCommand(),
+  convert: async () => (await import("./convert.ts")).convertCommand(),
   evaluate: async () => (await import("./evaluate.ts")).evaluateCommand(),
   catalog: async () => (await import("./catalog.ts")).catalogCommand(),
   feature: async () => (await import("./feature.ts")).featureCommand(),
