@@ -109,16 +109,17 @@ export function syntheticAutoencoder({ features, dIn }: SyntheticCatalog) {
   };
 }
 
-/** Writes the catalogue to `folder`. @returns seconds for the features, and for what makes them searchable */
+/** Writes the catalogue to `folder`. @param sae whose it is. @returns seconds for the features, and for what makes them searchable */
 export async function writeSynthetic(
   folder: string,
   plan: SyntheticCatalog,
   onProgress: (share: number) => void,
+  sae: ReturnType<typeof syntheticAutoencoder> = syntheticAutoencoder(plan),
 ): Promise<{ writing: number; indexing: number }> {
   const provenance = { model: "synthetic", hook: "", contextSize: EXAMPLE_TOKENS, contexts: 0, sinkThreshold: 0, corpus: "" };
   const tokenizer = { decode: (tokens: ArrayLike<number>) => Array.from(tokens, word).join("") };
   const began = performance.now();
-  const writer = await CatalogWriter.open(folder, { sae: syntheticAutoencoder(plan), provenance, tokenizer, settings: { ...plan } });
+  const writer = await CatalogWriter.open(folder, { sae, provenance, tokenizer, settings: { ...plan } });
   while (writer.next < plan.features) {
     if (writer.next % 4096 === 0) onProgress(writer.next / plan.features);
     await writer.add(entry(writer.next, plan.examples));

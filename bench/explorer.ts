@@ -1,0 +1,145 @@
+/**
+ * @file How soon the explorer shows a feature, and how smoothly its map moves: `npm run bench:explorer -- [--features 65536] [--json]`. A server in a process of its own, on an autoencoder
+ * and a catalogue of made-up features, and Chromium, which draws in software; each visit is a page of its own with an empty cache.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { Command } from "commander";
+import type { Browser, Page } from "playwright-core";
+import { wholeNumber } from "../src/cli/options.ts";
+import { Catalog } from "../src/features/catalog.ts";
+import { LanguageModel } from "../src/model/language-model.ts";
+import { mix, normal, seededRandom } from "../src/random.ts";
+import { SparseAutoencoder } from "../src/sae/autoencoder.ts";
+import { createEngine } from "../src/sae/kernels/index.ts";
+import { launchChromium } from "../test/browser.ts";
+import { runCommand } from "./command.ts";
+import { machine, median } from "./machine.ts";
+import { direction, type SyntheticCatalog, writeSynthetic } from "./synthetic-catalog.ts";
+
+interface Options {
+  features: number;
+  visits: number;
+  json: boolean;
+}
+
+/** Milliseconds since the address was asked for, the median and the slowest of all visits. */
+interface Visits {
+  readonly median: number;
+  readonly slowest: number;
+}
+
+const EXAMPLES = 20;
+const CLUSTERS = 300;
+const DRAG_MS = 5000;
+
+const program = new Command("bench:explorer")
+  .description("how soon the explorer shows a feature, and how smoothly its map moves")
+  .option("--features <n>", "features of the autoencoder", wholeNumber(64), 65_536)
+  .option("--visits <n>", "features that are visited", wholeNumber(), 15)
+  .option("--json", "print one JSON object on standard output and nothing else", false)
+  .action(async ({ features, visits, json }: Options) => {
+    const folder = await mkdtemp(join(tmpdir(), "bench-explorer-"));
+    try {
+      const sae = join(folder, "sae");
+      await writeAutoencoder(sae, features);
+      const main = fileURLToPath(new URL("../src/cli/main.ts", import.meta.url));
+      const server = spawn(process.execPath, ["--import", "tsx", main, "explore", sae, "--port", "0", "--json"], {
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      const browser = await launchChromium();
+      try {
+        const [line] = (await once(createInterface({ input: server.stdout }), "line")) as [string];
+        const { url } = JSON.parse(line) as { url: string };
+        await visit(browser, `${url}/sae/features/0`); // the first visit reads what all share
+        const shown: Awaited<ReturnType<typeof visit>>[] = [];
+        for (let i = 0; i < visits; i++) shown.push(await visit(browser, `${url}/sae/features/${mix(i, 1) % features}`));
+        const firstPaint = summary(shown.map(({ paint }) => paint));
+        const contexts = summary(shown.map(({ contexts }) => contexts));
+        const map = await framesOfMap(browser, `${url}/sae/map`);
+        if (json) console.log(JSON.stringify({ features, visits, firstPaint, contexts, map, machine: machine() }));
+        else
+          console.log(
+            `first paint ${firstPaint.median} ms, at the most ${firstPaint.slowest}; the feature's contexts ${contexts.median} ms, at the most ${contexts.slowest}; map after ${map.drawn} ms, ${map.framesPerSecond} frames/s while it is dragged`,
+          );
+      } finally {
+        await browser.close();
+        server.kill("SIGINT");
+      }
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+
+/** An autoencoder that reads and writes the made-up directions, with their catalogue and a map in clusters. */
+async function writeAutoencoder(folder: string, features: number): Promise<void> {
+  const model = await LanguageModel.open();
+  const { dIn } = model.config;
+  const rows = new Float32Array(features * dIn);
+  for (let i = 0; i < features; i++) direction(i, rows.subarray(i * dIn, (i + 1) * dIn));
+  const engine = createEngine({ dIn, dSae: features, activation: { kind: "topk", k: 32 }, applyBDecToInput: true, threads: 2 });
+  engine.write("wEnc", rows);
+  engine.write("wDec", rows);
+  const sae = new SparseAutoencoder(engine, { model_name: model.id, hook_name: model.hook });
+  await model.close();
+  await sae.save(folder);
+  const plan: SyntheticCatalog = { features, dIn, examples: EXAMPLES };
+  await writeSynthetic(join(folder, "catalog"), plan, () => {}, sae);
+  const catalog = await Catalog.open(join(folder, "catalog"), sae);
+  const random = seededRandom(4);
+  const centres = Array.from({ length: CLUSTERS }, () => [10 * normal(random), 10 * normal(random)] as const);
+  await catalog.update(
+    Array.from({ length: features }, (_, feature) => {
+      const [x, y] = centres[feature % CLUSTERS]!;
+      return { feature, map: [x + normal(random), y + normal(random)] as const };
+    }),
+  );
+  catalog.close();
+}
+
+async function visit(browser: Browser, url: string): Promise<{ paint: number; contexts: number }> {
+  const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
+  // As soon as it is in the document, which is not when a test runner asks next.
+  await page.addInitScript(`new MutationObserver(() => {
+    if (window.contextsAt === undefined && document.querySelector(".context")) window.contextsAt = performance.now();
+  }).observe(document, { childList: true, subtree: true })`);
+  await page.goto(url);
+  await page.locator(".context").first().waitFor();
+  const times = (await page.evaluate(
+    `({ paint: performance.getEntriesByName("first-contentful-paint")[0].startTime, contexts: window.contextsAt })`,
+  )) as { paint: number; contexts: number };
+  await page.close();
+  return times;
+}
+
+async function framesOfMap(browser: Browser, url: string): Promise<{ drawn: number; framesPerSecond: number }> {
+  const page: Page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
+  const asked = performance.now();
+  await page.goto(url);
+  const canvas = page.locator(".map-frame canvas").first();
+  await canvas.waitFor();
+  const drawn = Math.round(performance.now() - asked);
+  const box = (await canvas.boundingBox())!;
+  await page.evaluate(`window.frames0 = 0; (function next() { window.frames0++; requestAnimationFrame(next); })()`);
+  await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+  await page.mouse.down();
+  const began = performance.now();
+  for (let step = 0; performance.now() - began < DRAG_MS; step++)
+    await page.mouse.move(box.x + box.width / 2 + 150 * Math.sin(step / 5), box.y + box.height / 2 + 100 * Math.cos(step / 5));
+  await page.mouse.up();
+  const frames = (await page.evaluate("window.frames0")) as number;
+  const framesPerSecond = Math.round((frames / ((performance.now() - began) / 1000)) * 10) / 10;
+  await page.close();
+  return { drawn, framesPerSecond };
+}
+
+function summary(times: readonly number[]): Visits {
+  return { median: Math.round(median(times)), slowest: Math.round(Math.max(...times)) };
+}
+
+await runCommand(program);
