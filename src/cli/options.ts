@@ -1,6 +1,7 @@
 /** @file What several commands share: options, opening the model, reading the corpus. */
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type Corpus, tokenizeCorpus } from "../corpus/tokenize.ts";
+import { ShapeError, UnsupportedError } from "../errors.ts";
 import { DEFAULT_MODEL } from "../model/find.ts";
 import { LanguageModel } from "../model/language-model.ts";
 import { createEngine } from "../sae/kernels/index.ts";
@@ -74,11 +75,20 @@ export async function openModel({ model, layer, threads }: ModelOptions): Promis
   }
 }
 
-/** Opens the model at the place where an autoencoder was trained, unless a layer was asked for. */
-export async function openModelFor(sae: { hook: string | undefined }, options: ModelOptions): Promise<LanguageModel> {
-  const trainedAt = /^blocks\.(\d+)\.hook_resid_pre$/.exec(sae.hook ?? "")?.[1];
-  const layer = options.layer ?? (trainedAt === undefined ? undefined : Number(trainedAt));
-  return openModel({ ...options, ...(layer === undefined ? {} : { layer }) });
+/** Opens the model at the place where an autoencoder was trained, unless a layer was asked for. @throws ShapeError, UnsupportedError when they do not fit together */
+export async function openModelFor(sae: { hook: string | undefined; dIn: number }, options: ModelOptions): Promise<LanguageModel> {
+  const [, block, side] = /^blocks\.(\d+)\.hook_resid_(pre|post)$/.exec(sae.hook ?? "") ?? [];
+  if (sae.hook !== undefined && block === undefined && options.layer === undefined)
+    throw new UnsupportedError(
+      `the autoencoder reads ${sae.hook}; this version reads the residual stream alone. Name a layer with --layer to use it there.`,
+    );
+  const layer = options.layer ?? (block === undefined ? undefined : Number(block) + (side === "post" ? 1 : 0));
+  const model = await openModel({ ...options, ...(layer === undefined ? {} : { layer }) });
+  if (model.config.dIn === sae.dIn) return model;
+  await model.close();
+  throw new ShapeError(
+    `the autoencoder reads residuals of width ${sae.dIn}; those of ${model.id} are ${model.config.dIn} wide. Name its model with --model.`,
+  );
 }
 
 export interface CorpusOptions {

@@ -1,6 +1,6 @@
 /** @file Holds features at chosen values while the model runs. Templeton et al. 2024, "Influence on behavior". */
 import { ordinaryRows, thresholdOf } from "../activations/sinks.ts";
-import { ArgumentError } from "../errors.ts";
+import { ArgumentError, UnsupportedError } from "../errors.ts";
 import type { Intervention } from "../model/intervention.ts";
 import type { SparseAutoencoder } from "../sae/autoencoder.ts";
 import { dot, row, takeRows } from "../tensor/matrix.ts";
@@ -29,9 +29,15 @@ interface HeldFeature {
 /**
  * Clamps features with the error term kept: x' = x + Σ_i (target_i − f_i(x)) · W_dec[i], at every token but sinks. Only the chosen features change;
  * what the autoencoder does not reconstruct stays as it is.
- * @param targets feature → target @throws ArgumentError for a target that is not finite, ShapeError for a feature out of range
+ * @param targets feature → target @throws ArgumentError for a target that is not finite, ShapeError for a feature out of range, UnsupportedError for transcoders and inputs that are normalised token by token
  */
 export function clamp(sae: SparseAutoencoder, targets: Readonly<Record<number, ClampTarget>>): Intervention {
+  if (sae.transcoder || sae.normalization !== "none")
+    throw new UnsupportedError(
+      sae.transcoder
+        ? "a transcoder writes to another place than it reads, so that its features cannot be held where it reads"
+        : `this autoencoder normalises each token (${sae.normalization}), so that what one unit of a feature adds differs from token to token; clamping needs one without`,
+    );
   const held = Object.entries(targets).map(([feature, target]) => hold(sae, Number(feature), target));
   let { sinkThreshold } = sae;
   return {

@@ -6,7 +6,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ordinaryRows, sinkThreshold } from "../activations/sinks.ts";
 import type { ContextSet } from "../corpus/contexts.ts";
-import { ArgumentError, CorpusError, FormatError } from "../errors.ts";
+import { ArgumentError, CorpusError, FormatError, UnsupportedError } from "../errors.ts";
 import { writeTextWhole } from "../files.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import { type Matrix, matrix, row, takeRows } from "../tensor/matrix.ts";
@@ -53,7 +53,7 @@ const DENSITY_EDGES = [-6, -5.5, -5, -4.5, -4, -3.5, -3, -2.5, -2, -1.5, -1, -0.
 
 /**
  * Evaluates several autoencoders of the same hook on the same contexts, so that the model's own runs are shared. Sinks keep their residual in every variant.
- * @throws ShapeError when an autoencoder does not fit the model, CorpusError without contexts, CancelledError
+ * @throws ShapeError when an autoencoder does not fit the model, UnsupportedError for a transcoder, CorpusError without contexts, CancelledError
  */
 export async function evaluate(
   model: LanguageModel,
@@ -62,6 +62,8 @@ export async function evaluate(
   { limit = 32, signal, onProgress }: EvaluationOptions = {},
 ): Promise<Evaluation[]> {
   if (!(limit >= 1)) throw new ArgumentError(`expected at least one context to evaluate on, found ${limit}`);
+  if (saes.some((sae) => sae.transcoder))
+    throw new UnsupportedError("a transcoder does not write what it reads, so that its output cannot take the place of its input");
   const size = Math.min(limit, contexts.size);
   if (size === 0)
     throw new CorpusError("no held-out contexts: the corpus is too small, or nothing was held out. Add text, or raise the held-out share.");
@@ -80,7 +82,7 @@ export async function evaluate(
     const versions = [residual, spliced(residual, rows, matrix(rows.length, x.cols)), spliced(residual, rows, repeated(mean, rows.length))];
     for (const [s, sae] of saes.entries()) {
       const features = await sae.encode(x);
-      const again = await sae.decode(features);
+      const again = await sae.decode(features, x);
       measures[s]!.add(x, again, features);
       versions.push(spliced(residual, rows, again));
     }

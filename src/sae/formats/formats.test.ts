@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { toDense } from "../../tensor/sparse-features.ts";
 import { SparseAutoencoder } from "../autoencoder.ts";
 import { difference, expected, FIXTURES } from "./expected.fixture.ts";
+import { WRITABLE, writeAutoencoder } from "./index.ts";
 
 let folder: string;
 beforeAll(async () => {
@@ -70,4 +71,47 @@ test("a transcoder reads one width and writes another", async () => {
 
 test("a compressed npz gives the same", async () => {
   await agrees(await SparseAutoencoder.open(join(FIXTURES, "gemma-scope", "params-compressed.npz")), "gemma-scope");
+});
+
+test.each(NAMES)("%s computes the same in every format that has its like", async (name) => {
+  const sae = await SparseAutoencoder.open(fileOf(name));
+  const topk = sae.architecture === "topk";
+  const skip = /skip|gemma-scope-2/.test(name);
+  const normalised = sae.normalization !== "none";
+  const refusal = {
+    saelens: NOT_SAELENS.includes(name)
+      ? sae.transcoder
+        ? "no transcoder with TopK"
+        : "no autoencoder with a skip connection"
+      : undefined,
+    sparsify: !topk ? "knows TopK alone" : normalised ? "takes inputs as they are" : undefined,
+    "gemma-scope": topk ? "TopK has no thresholds" : normalised ? "take inputs as they are" : skip ? "no skip connection" : undefined,
+  };
+  for (const format of WRITABLE) {
+    const path = join(folder, `${name}-as-${format}`);
+    const writing = writeAutoencoder(path, sae.parts, { format });
+    if (refusal[format] !== undefined) await expect(writing, format).rejects.toThrow(refusal[format]);
+    else {
+      await writing;
+      await agrees(await SparseAutoencoder.open(path), name);
+    }
+  }
+});
+
+test.each([
+  "saelens-gated",
+  "saelens-jumprelu",
+  "saelens-standard",
+  "dictionary-batchtopk",
+])("%s computes the same as a gated one", async (name) => {
+  const sae = await SparseAutoencoder.open(fileOf(name));
+  const path = join(folder, `${name}-as-gated`);
+  await writeAutoencoder(path, sae.parts, { format: "saelens", architecture: "gated" });
+  await agrees(await SparseAutoencoder.open(path), name);
+});
+
+test("nothing is overwritten", async () => {
+  const { parts } = await SparseAutoencoder.open(fileOf("saelens-standard"));
+  for (const format of WRITABLE)
+    await expect(writeAutoencoder(folder, parts, { format })).rejects.toThrow("exists already; nothing was written");
 });

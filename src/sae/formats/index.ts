@@ -1,7 +1,8 @@
 /** @file The formats of autoencoders: which one a file or folder is in is told by its content. */
 import { readdir, stat } from "node:fs/promises";
 import { dirname, extname, join } from "node:path";
-import { FormatError, NotFoundError, UnsupportedError } from "../../errors.ts";
+import { ArgumentError, FormatError, NotFoundError, UnsupportedError } from "../../errors.ts";
+import { exists, writeFolderWhole } from "../../files.ts";
 import { NpzFile, npzTensors } from "../../tensor/npz.ts";
 import { openSafetensors } from "../../tensor/safetensors.ts";
 import type { TensorFile } from "../../tensor/tensor-file.ts";
@@ -9,11 +10,11 @@ import { TorchFile, torchTensors } from "../../tensor/torch.ts";
 import { isZip, openZip } from "../../tensor/zip.ts";
 import { DICTIONARY_WEIGHTS, describeDictionary } from "./dictionary-learning.ts";
 import type { StoredAutoencoder } from "./format.ts";
-import { describeGemmaScope, GEMMA_SCOPE_WEIGHTS } from "./gemma-scope.ts";
-import { type LoadedAutoencoder, type LoadOptions, loadAutoencoder } from "./load.ts";
+import { describeGemmaScope, GEMMA_SCOPE_WEIGHTS, writeGemmaScope } from "./gemma-scope.ts";
+import { type AutoencoderParts, type LoadedAutoencoder, type LoadOptions, loadAutoencoder } from "./load.ts";
 import { describeOpenai } from "./openai.ts";
-import { describeSaelens, SAELENS_WEIGHTS } from "./saelens.ts";
-import { describeSparsify, SPARSIFY_WEIGHTS } from "./sparsify.ts";
+import { describeSaelens, SAELENS_WEIGHTS, type SaelensArchitecture, writeSaelens } from "./saelens.ts";
+import { describeSparsify, SPARSIFY_WEIGHTS, writeSparsify } from "./sparsify.ts";
 
 /** What weights are called, by which a folder's are told from what lies beside them. */
 const WEIGHTS: readonly string[] = [SAELENS_WEIGHTS, SPARSIFY_WEIGHTS, ...GEMMA_SCOPE_WEIGHTS, DICTIONARY_WEIGHTS];
@@ -87,4 +88,39 @@ async function describe(file: TensorFile, folder: string): Promise<StoredAutoenc
   throw new FormatError(
     `${file.path} is no autoencoder: it holds ${[...file.tensors.keys()].slice(0, 20).join(", ") || "no tensors"}; expected W_enc and W_dec, or encoder.weight and a decoder`,
   );
+}
+
+/** Formats that can be written. */
+export const WRITABLE = ["saelens", "sparsify", "gemma-scope"] as const;
+export type WritableFormat = (typeof WRITABLE)[number];
+
+/**
+ * Writes an autoencoder whole, where nothing is yet. @param path a new folder; for Gemma Scope, a name that ends in .npz is that of the file
+ * @returns what had to be folded for the format, in words @throws ArgumentError, UnsupportedError where the format has nothing like it, DiskError
+ */
+export async function writeAutoencoder(
+  path: string,
+  parts: AutoencoderParts,
+  { format, architecture }: { format: WritableFormat; architecture?: SaelensArchitecture | undefined },
+): Promise<string[]> {
+  if (await exists(path)) throw new ArgumentError(`${path} exists already; nothing was written. Name a new place, or remove it.`);
+  if (architecture !== undefined && format !== "saelens") throw new ArgumentError(`${format} has no architecture "${architecture}"`);
+  switch (format) {
+    case "saelens":
+      await writeSaelens(path, parts, { architecture });
+      return [];
+    case "sparsify":
+      await writeSparsify(path, parts);
+      return [];
+    case "gemma-scope": {
+      if (path.endsWith(".npz")) return writeGemmaScope(path, parts);
+      let folded: string[] = [];
+      await writeFolderWhole(path, async (temporary) => {
+        folded = await writeGemmaScope(join(temporary, "params.npz"), parts);
+      });
+      return folded;
+    }
+    default:
+      return format satisfies never;
+  }
 }
