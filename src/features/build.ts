@@ -49,7 +49,7 @@ export async function buildCatalog(
         onProgress: (done, total) => onProgress?.({ step: "map", share: done / total }),
       })
     : [];
-  const writer = await CatalogWriter.open(folder, { sae, provenance, tokenizer: model.tokenizer, settings: { seed } });
+  const writer = await CatalogWriter.open(folder, { sae, provenance, tokenizer: model.tokenizer, settings: { seed, map } });
   try {
     const effects = logitEffects(model, sae, contexts, { start: writer.next, signal });
     let i = 0;
@@ -61,11 +61,9 @@ export async function buildCatalog(
       onProgress?.({ step: "features", share: i / sae.dSae });
     }
     onProgress?.({ step: "indexes", share: 0 });
-    await writer.finish({ signal });
+    await writer.finish({ map: places, signal });
   } finally {
     writer.close();
   }
-  const catalog = await Catalog.open(folder, sae);
-  await catalog.update(places.flatMap((place, feature) => (place === undefined ? [] : [{ feature, map: place }])));
-  return catalog;
+  return Catalog.open(folder, sae);
 }

@@ -2,10 +2,11 @@
  * @file One pass over activations: what every feature of a family of autoencoders responds to. Top contexts alone mislead: many features look clean at their peak and are not below it
  * (Bricken et al. 2023, "Feature interpretability"), so contexts of every strength are kept, and what else a feature has to do with.
  */
+import { dirname } from "node:path";
 import { type ActivationSource, checkContexts } from "../activations/source.ts";
 import type { ContextSet } from "../corpus/contexts.ts";
 import { ArgumentError, CancelledError, ShapeError } from "../errors.ts";
-import { exists } from "../files.ts";
+import { exists, removeLeftovers } from "../files.ts";
 import type { SparseAutoencoder } from "../sae/autoencoder.ts";
 import type { TokenSampleState } from "./collect/coactivation.ts";
 import { Collector } from "./collect/collector.ts";
@@ -61,6 +62,7 @@ export async function collectFeatures(
     if (dIn !== source.dIn) throw new ShapeError(`the activations have ${source.dIn} numbers, the autoencoder reads ${dIn}`);
   if (states !== undefined && states.length !== saes.length)
     throw new ArgumentError(`${states.length} files for the states of ${saes.length} autoencoders`);
+  for (const state of states ?? []) await removeLeftovers(dirname(state));
 
   const origins = new Origins(contexts.documents);
   const identities = saes.map((sae) => JSON.stringify({ seed, sae: sae.fingerprint(), provenance, blocks: source.blocks }));

@@ -9,10 +9,11 @@ import { ArgumentError, CancelledError } from "../../errors.ts";
 import { exists, writeTextWhole } from "../../files.ts";
 import type { Tokenizer } from "../../model/tokenizer.ts";
 import type { SparseAutoencoder } from "../../sae/autoencoder.ts";
-import type { Example, FeatureStatistics, Geometry, LogitEffects } from "../feature.ts";
+import type { Example, Feature, FeatureStatistics, Geometry, LogitEffects } from "../feature.ts";
 import { RowGatherer } from "./columns.ts";
+import { partRows } from "./parts.ts";
 import { writePostings } from "./postings.ts";
-import { EXAMPLE_COLUMNS, FORMAT, featureColumns, type Header, POSTINGS, SCHEMA_VERSION, vectorCells } from "./schema.ts";
+import { EXAMPLE_COLUMNS, FORMAT, featureColumns, type Header, PART_COLUMNS, POSTINGS, SCHEMA_VERSION, vectorCells } from "./schema.ts";
 import { lancedb, Store, tableBytes } from "./store.ts";
 import { searchable } from "./words.ts";
 
@@ -118,18 +119,23 @@ export class CatalogWriter {
     if (this.#examples.length >= EXAMPLES_PER_BATCH || this.#features.length >= batch) await this.#write();
   }
 
-  /** Adds what makes the catalogue searchable, and moves it to its place, instead of one that may be there. @throws ArgumentError when features are missing, DiskError, CancelledError */
-  async finish({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<void> {
+  /**
+   * Adds what makes the catalogue searchable, and moves it to its place, instead of one that may be there. @param map the place of each feature, if there is a map
+   * @throws ArgumentError when features are missing, DiskError, CancelledError
+   */
+  async finish({ map = [], signal }: { map?: readonly Feature["map"][]; signal?: AbortSignal | undefined } = {}): Promise<void> {
     const { dSae } = this.#options.sae;
     if (this.#next !== dSae) throw new ArgumentError(`the catalogue has ${this.#next} of ${dSae} features: add the others first`);
     const header = join(this.#building, "catalog.json");
     if (!(await exists(header))) {
-      for (const step of [() => this.#write(), () => writePostings(this.#store), () => this.#indexText(), () => this.#indexVectors()]) {
+      const steps = [() => this.#write(), () => writePostings(this.#store), () => this.#indexText(), () => this.#indexVectors()];
+      for (const step of [...steps, () => this.#writeMap(map)]) {
         if (signal?.aborted)
           throw new CancelledError("stopped before the catalogue was whole; the same command goes on with what is written");
         await step();
       }
-      await writeTextWhole(header, `${JSON.stringify(await this.#header(), null, 2)}\n`);
+      const parts = map.some((place) => place !== undefined) ? ["map" as const] : [];
+      await writeTextWhole(header, `${JSON.stringify(await this.#header(parts), null, 2)}\n`);
     }
     this.close();
     const replaced = join(dirname(this.#folder), `.${basename(this.#folder)}.replaced`);
@@ -171,7 +177,16 @@ export class CatalogWriter {
     await this.#store.write("features", (table) => table.createIndex("vector", { config }));
   }
 
-  async #header(): Promise<Header> {
+  async #writeMap(map: readonly Feature["map"][]): Promise<void> {
+    const places = map.flatMap((place, feature) => (place === undefined ? [] : [{ feature, map: place }]));
+    if (places.length === 0) return;
+    const rows = new RowGatherer(PART_COLUMNS.map);
+    for (const row of partRows("map", places)) rows.push(row);
+    await this.#store.recreate("map", PART_COLUMNS.map);
+    await this.#store.write("map", (table) => table.add(rows.take()));
+  }
+
+  async #header(parts: Header["parts"]): Promise<Header> {
     const { sae, provenance } = this.#options;
     const tables: Record<string, { rows: number; bytes: number }> = {};
     for (const name of ["features", "examples", ...POSTINGS])
@@ -180,7 +195,7 @@ export class CatalogWriter {
         bytes: await tableBytes(this.#building, name),
       };
     const { dSae, dIn } = sae;
-    return { format: FORMAT, schema: SCHEMA_VERSION, dSae, dIn, weights: sae.fingerprint(), provenance, tables, parts: [] };
+    return { format: FORMAT, schema: SCHEMA_VERSION, dSae, dIn, weights: sae.fingerprint(), provenance, tables, parts };
   }
 }
 
