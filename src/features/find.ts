@@ -38,8 +38,8 @@ export async function findFeatures(
   { off = [], known, limit = 10 }: FindOptions = {},
 ): Promise<FoundFeature[]> {
   if (on.length === 0) throw new ArgumentError("name at least one text on which the feature should be active");
-  const onPeaks = await Promise.all(on.map((text) => peaks(model, sae, text)));
-  const offPeaks = await Promise.all(off.map((text) => peaks(model, sae, text)));
+  const all = await peaks(model, sae, [...on, ...off]);
+  const [onPeaks, offPeaks] = [all.slice(0, on.length), all.slice(on.length)];
   const meanLength = onPeaks.reduce((sum, { tokens }) => sum + tokens, 0) / on.length;
   const candidates = new Set(onPeaks.flatMap(({ largest }) => [...largest.keys()]));
   const found = [...candidates].map((feature): FoundFeature => {
@@ -61,13 +61,21 @@ interface Peaks {
   readonly largest: ReadonlyMap<number, number>;
 }
 
-async function peaks(model: LanguageModel, sae: SparseAutoencoder, text: string): Promise<Peaks> {
-  const tokens = model.tokenizer.encode(text);
-  if (tokens.length === 0) throw new ArgumentError(`expected texts to compare, found ${JSON.stringify(text)}`);
-  const { indices, values } = (await encodeTexts(model, sae, [tokens])).features;
-  const largest = new Map<number, number>();
-  for (const [e, feature] of indices.entries()) largest.set(feature, Math.max(values[e]!, largest.get(feature) ?? 0));
-  return { tokens: tokens.length, largest };
+/** All texts go through the model together: one pass over its weights, and one over the autoencoder's. */
+async function peaks(model: LanguageModel, sae: SparseAutoencoder, texts: readonly string[]): Promise<Peaks[]> {
+  const encoded = texts.map((text) => model.tokenizer.encode(text));
+  const empty = encoded.findIndex(({ length }) => length === 0);
+  if (empty >= 0) throw new ArgumentError(`expected texts to compare, found ${JSON.stringify(texts[empty])}`);
+  const { features, text } = await encodeTexts(model, sae, encoded);
+  const largest = texts.map(() => new Map<number, number>());
+  for (const [r, t] of text.entries()) {
+    const known = largest[t]!;
+    for (let e = features.indptr[r]!; e < features.indptr[r + 1]!; e++) {
+      const feature = features.indices[e]!;
+      known.set(feature, Math.max(features.values[e]!, known.get(feature) ?? 0));
+    }
+  }
+  return encoded.map(({ length }, t) => ({ tokens: length, largest: largest[t]! }));
 }
 
 function mean(values: readonly number[]): number {
