@@ -24,7 +24,7 @@ export interface CorpusRecord {
 /** Writes records to a `.jsonl.gz` file, whole. The same records give the same bytes. @throws DiskError */
 export async function writeRecords(path: string, records: readonly object[]): Promise<void> {
   // gzipSync writes no time and no name into the header.
-  const bytes = gzipSync(records.map((record) => `${JSON.stringify(record)}\n`).join(""), { level: 9 });
+  const bytes = gzipSync(records.map((record) => `${JSON.stringify(record)}\n`).join(""), { level: 6 });
   await writeWhole(path, (file) => file.writeFile(bytes));
 }
 

@@ -60,7 +60,9 @@ export async function extract(folder: string, source: Source, seed: number): Pro
   for (const { file, language: its, page, group } of found) {
     const isEnough = (language: string) => (taken.get(language) ?? 0) > SPARE * amountOf(source, language);
     if (isEnough(its) && source.parallel === undefined) continue;
-    const passages = [...reader(open(file), { file, language: its, markup: source.markup ?? {}, open })];
+    const passages = [
+      ...reader(open(file), { file, language: its, markup: source.markup ?? {}, ...(source.entry && { entry: source.entry }), open }),
+    ];
     // Many passages in one file: each stands for itself, and the order is drawn.
     const many = passages.length > 1 && page === undefined;
     const numbered = passages.map((passage, i) => ({ passage, i }));

