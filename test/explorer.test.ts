@@ -379,6 +379,32 @@ test("the map draws features; a lasso makes a list of them, words light them up,
   expect(errors).toEqual([]);
 });
 
+test("two fingers bring the map nearer and move it, with the places under them", async () => {
+  const { page } = await visit("/small/map", { hasTouch: true, reducedMotion: "reduce" });
+  await page.getByText("4 in view").waitFor();
+  await soon(() => drawn(page)).toBeGreaterThan(40);
+  const { x, y, width, height } = (await page.locator(".map-frame canvas").boundingBox())!;
+  const [middleX, middleY] = [x + width / 2, y + height / 2];
+  const devtools = await page.context().newCDPSession(page);
+  const touch = (type: "touchStart" | "touchMove" | "touchEnd", ...points: [number, number][]) =>
+    devtools.send("Input.dispatchTouchEvent", { type, touchPoints: points.map(([x, y], id) => ({ x, y, id })) });
+  const [right, down] = [60, 30];
+  await touch("touchStart", [middleX - 40, middleY], [middleX + 40, middleY]);
+  for (const part of [0.25, 0.5, 0.75, 1])
+    await touch(
+      "touchMove",
+      [middleX - 40 * (1 + part) + part * right, middleY + part * down],
+      [middleX + 40 * (1 + part) + part * right, middleY + part * down],
+    );
+  await touch("touchEnd");
+  await soon(() => new URL(page.url()).searchParams.has("view")).toBe(true);
+  const [cameraX, cameraY, distance] = new URL(page.url()).searchParams.get("view")!.split(",").map(Number);
+  // Twice as far apart: half as far away. What was in the middle is now under the fingers.
+  expect(distance).toBeCloseTo(1.08 / 2, 2);
+  expect(cameraX).toBeCloseTo((-right / (height / 2)) * distance!, 2);
+  expect(cameraY).toBeCloseTo((down / (height / 2)) * distance!, 2);
+});
+
 test("where nothing can be drawn, the list stands for the map", async () => {
   const plain = await launchChromium("--disable-3d-apis");
   try {

@@ -29,7 +29,7 @@ export function Filters({ state, change, kinds, languages, parts }: FiltersProps
         <option value="fires">fires</option>
         <option value="silent">silent</option>
       </Choice>
-      {parts.includes("description") && (
+      {(parts.includes("description") || state.described) && (
         <Choice
           label="Description"
           value={state.described}

@@ -63,8 +63,8 @@ export function List({ sae, dSae, request, state, change }: ListProps) {
   const list = writeState(state);
   return (
     <>
-      <p className="hidden" role="status">
-        {length.certain && length.key === key ? `${count(rows)} features` : `More than ${count(rows - PAGE)} features`}
+      <p className={whole ? "hidden" : "small muted number"} role="status">
+        {length.certain && length.key === key ? counted(rows) : `More than ${counted(rows - PAGE)}`}
       </p>
       <table className={`list ${kind ? "searched" : "plain"}`} aria-label="Features" aria-rowcount={length.certain ? rows + 1 : -1}>
         <Head state={state} change={change} match={kind} />
@@ -79,6 +79,10 @@ export function List({ sae, dSae, request, state, change }: ListProps) {
       </table>
     </>
   );
+}
+
+function counted(features: number): string {
+  return features === 1 ? "1 feature" : `${count(features)} features`;
 }
 
 interface Length {
@@ -104,26 +108,28 @@ function matchKind({ prompt, tokens, like, text }: SearchRequest): MatchKind | u
   return text === undefined ? undefined : "text";
 }
 
-function Nothing({ request: { text, prompt, tokens, where, kind, language, described } }: { request: SearchRequest }) {
+function Nothing({ request: { text, prompt, tokens, like, where, kind, language, described } }: { request: SearchRequest }) {
   const filtered = where || kind || language || described !== undefined;
+  const wanted =
+    text !== undefined
+      ? `has the words “${text}”`
+      : prompt
+        ? "fires on this text and on no other"
+        : tokens
+          ? "does this to the token"
+          : like !== undefined
+            ? "is like that"
+            : undefined;
   return (
     <Empty>
       <p>
         <strong>
-          No feature{" "}
-          {text !== undefined
-            ? `has the words “${text}”`
-            : prompt
-              ? "fires on this text and on no other"
-              : tokens
-                ? "does this to the token"
-                : "is like that"}
-          .
+          {filtered ? (wanted ? `No feature that the filters leave ${wanted}` : "The filters leave no feature") : `No feature ${wanted}`}.
         </strong>
       </p>
       <p>
         {filtered
-          ? "The filters may leave out what you look for."
+          ? wanted && "Without them there may be some."
           : "Fewer or other words may find some; a text in quotes finds features that fire on it."}
       </p>
     </Empty>

@@ -1,6 +1,6 @@
 /** @file The map itself: a point for each feature, drawn with WebGL; it is moved, pointed at and lassoed. */
 
-import { type PointerEvent, type Ref, useEffect, useEffectEvent, useImperativeHandle, useRef, useState } from "react";
+import { type PointerEvent, type Ref, type RefObject, useEffect, useEffectEvent, useImperativeHandle, useRef, useState } from "react";
 import createScatterplot from "regl-scatterplot";
 import type { FeatureMap } from "../api.ts";
 import { percent } from "../format.ts";
@@ -160,7 +160,7 @@ export function Plot({ ref, map, colouring, lit, lasso, start, onOpen, onLasso, 
   useImperativeHandle(ref, () => {
     const look = ({ x, y, distance }: Camera) => {
       const transition = !matchMedia("(prefers-reduced-motion: reduce)").matches;
-      void plot.current?.zoomToLocation([x, y], Math.max(0.01, Math.min(4, distance)), { transition, transitionDuration: MOVE_MS });
+      void plot.current?.zoomToLocation([x, y], within(distance), { transition, transitionDuration: MOVE_MS });
     };
     const camera = (): Camera => {
       const [x, y] = plot.current?.get("cameraTarget") ?? [0, 0];
@@ -176,6 +176,8 @@ export function Plot({ ref, map, colouring, lit, lasso, start, onOpen, onLasso, 
       point: (index) => plot.current?.hover(index ?? -1),
     };
   });
+
+  useTwoFingers(canvas, plot);
 
   const pressed = useRef({ x: 0, y: 0 });
   const open = ({ clientX, clientY }: PointerEvent) => {
@@ -196,6 +198,56 @@ export function Plot({ ref, map, colouring, lit, lasso, start, onOpen, onLasso, 
       {tip && <TipBox map={map} tip={tip} width={frame.current!.clientWidth} />}
     </div>
   );
+}
+
+/** Two fingers move the map and bring it nearer, with the places under them; one scrolls the page, and taps. */
+function useTwoFingers(canvas: RefObject<HTMLCanvasElement | null>, plot: RefObject<Scatterplot | undefined>): void {
+  useEffect(() => {
+    const element = canvas.current!;
+    let last: Fingers | undefined;
+    const start = ({ touches }: TouchEvent) => {
+      last = touches.length === 2 ? fingersOf(touches, element) : undefined;
+    };
+    const move = (event: TouchEvent) => {
+      const own = plot.current;
+      if (last === undefined || event.touches.length !== 2 || own === undefined) return;
+      event.preventDefault(); // or the page is moved as well
+      const now = fingersOf(event.touches, element);
+      const [x, y] = own.get("cameraTarget");
+      const from = own.get("cameraDistance");
+      const to = within(from * (last.apart / Math.max(1, now.apart)));
+      void own.zoomToLocation([x + last.x * from - now.x * to, y + last.y * from - now.y * to], to, { transition: false });
+      last = now;
+    };
+    const options = { passive: false };
+    for (const name of ["touchstart", "touchend", "touchcancel"] as const) element.addEventListener(name, start);
+    element.addEventListener("touchmove", move, options);
+    return () => {
+      for (const name of ["touchstart", "touchend", "touchcancel"] as const) element.removeEventListener(name, start);
+      element.removeEventListener("touchmove", move);
+    };
+  }, [canvas, plot]);
+}
+
+/** The point between two fingers, from the middle of the map to the right and up, in halves of its height; and how many pixels they are apart. */
+interface Fingers {
+  readonly x: number;
+  readonly y: number;
+  readonly apart: number;
+}
+
+function fingersOf([a, b]: Iterable<Touch> & TouchList, element: Element): Fingers {
+  const { left, top, width, height } = element.getBoundingClientRect();
+  return {
+    x: ((a!.clientX + b!.clientX) / 2 - left - width / 2) / (height / 2),
+    y: (top + height / 2 - (a!.clientY + b!.clientY) / 2) / (height / 2),
+    apart: Math.hypot(a!.clientX - b!.clientX, a!.clientY - b!.clientY),
+  };
+}
+
+/** As near and as far as the camera goes. */
+function within(distance: number): number {
+  return Math.max(0.01, Math.min(4, distance));
 }
 
 function TipBox({ map, tip: { index, x, y }, width }: { map: FeatureMap; tip: Tip; width: number }) {

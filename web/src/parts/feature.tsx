@@ -83,6 +83,7 @@ export function Stat({ name, value, unit, meaning }: StatProps) {
 /** Its description, or what stands for one. */
 export function titleOf({ feature, description, tokens }: Feature): string {
   if (description) return description.text;
-  const words = [...new Set(tokens.map(({ text }) => tokenName(text)))].slice(0, 4);
+  // A part of a character names nothing.
+  const words = [...new Set(tokens.map(({ text }) => tokenName(text)).filter((word) => !word.includes("\uFFFD")))].slice(0, 4);
   return words.length === 0 ? `Feature ${feature}` : `Fires at ${words.map((word) => `“${word}”`).join(", ")}`;
 }
