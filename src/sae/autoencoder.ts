@@ -1,10 +1,12 @@
 /** @file An autoencoder that is ready to use: it reads and writes the model's own activations, unscaled. */
 import { createHash } from "node:crypto";
 import { ArgumentError, ShapeError } from "../errors.ts";
+import { exists } from "../files.ts";
+import { fetchFromHub, type HubOptions, parseHubPlace } from "../model/hub.ts";
 import { dot, type Matrix, matrix, row } from "../tensor/matrix.ts";
 import type { SparseFeatures } from "../tensor/sparse-features.ts";
 import type { InputNormalization } from "./formats/format.ts";
-import { readAutoencoder } from "./formats/index.ts";
+import { filesToOpen, readAutoencoder } from "./formats/index.ts";
 import type { AutoencoderParts } from "./formats/load.ts";
 import { writeSaelens } from "./formats/saelens.ts";
 import type { Engine } from "./kernels/engine.ts";
@@ -43,13 +45,17 @@ export class SparseAutoencoder {
 
   /**
    * Opens a folder, or a file of weights, of SAELens, sparsify, Gemma Scope, dictionary_learning or OpenAI; the content tells which (docs/formats.md).
-   * @throws NotFoundError, FormatError, UnsupportedError, ShapeError, NonFiniteError
+   * @param path or a place on the Hugging Face hub, `owner/name@revision/path`, which is fetched once
+   * @throws NotFoundError, FormatError, UnsupportedError, ShapeError, NonFiniteError; NetworkError, ChecksumError, DiskError, CancelledError from the hub
    */
   static async open(
     path: string,
-    { threads = 2, ...kernels }: CreateEngineOptions & { threads?: number } = {},
+    { threads = 2, onProgress, signal, ...kernels }: CreateEngineOptions & HubOptions & { threads?: number } = {},
   ): Promise<SparseAutoencoder> {
-    const { format, folded, ...parts } = await readAutoencoder(path, { threads, ...kernels });
+    // `runs/tour/topk-1024`, too, looks like a place on the hub: where there is a folder `runs`, it is a path that was mistyped.
+    const place = (await exists(path.split("/")[0]!)) ? undefined : parseHubPlace(path);
+    const local = place ? await fetchFromHub(place, filesToOpen, { onProgress, signal }) : path;
+    const { format, folded, ...parts } = await readAutoencoder(local, { threads, ...kernels });
     // Saved again, it has lost what tells where it comes from and what was folded; its own format, with nothing folded, needs no telling.
     const own = typeof parts.metadata.monoscope === "object" ? parts.metadata.monoscope : {};
     const told = format !== "saelens" || folded.length > 0;

@@ -1,0 +1,226 @@
+/**
+ * @file Fetches files of a repository on the Hugging Face hub into the cache that its own tools use, so that each is fetched once. Broken downloads go on where they stopped, and what
+ * arrives is compared with the checksum that the hub tells. Layout: https://huggingface.co/docs/huggingface_hub/guides/manage-cache
+ */
+import { createHash, type Hash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
+import { downloadFile, HubApiError, listFiles, modelInfo, type PathInfo, pathsInfo } from "@huggingface/hub";
+import { CancelledError, ChecksumError, MonoscopeError, NetworkError, NotFoundError } from "../errors.ts";
+import { asDiskError, checkFreeSpace, exists, writeTextWhole } from "../files.ts";
+
+/** A place in a repository: `owner/name`, with a revision behind `@` and a path behind `/`. */
+export interface HubPlace {
+  readonly repository: string;
+  readonly revision: string;
+  /** Of a file or folder; empty for the whole. */
+  readonly path: string;
+}
+
+export interface HubOptions {
+  /** Called while files are fetched. */
+  onProgress?: ((progress: { bytes: number; total: number }) => void) | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+const DEFAULT_REVISION = "main";
+const COMMIT = /^[0-9a-f]{40}$/;
+
+/** Reads `google/gemma-scope-2b-pt-res/layer_20/width_16k/average_l0_71` or `owner/name@revision/path`. @returns nothing when `id` is not of that form */
+export function parseHubPlace(id: string): HubPlace | undefined {
+  const part = "[A-Za-z0-9][A-Za-z0-9._-]*";
+  const match = new RegExp(`^(${part}/${part})(?:@([A-Za-z0-9._-]+))?((?:/[A-Za-z0-9_][^/\\\\]*)*)/?$`).exec(id);
+  if (match === null) return undefined;
+  const [, repository, revision = DEFAULT_REVISION, path] = match;
+  return { repository: repository!, revision, path: path!.slice(1) };
+}
+
+/**
+ * Fetches some files of a folder of a repository, or one file, unless they are in the cache. With HF_HUB_OFFLINE set, or no network, what the cache has of the revision serves.
+ * @param choose of the names in the folder, those to fetch @returns where the folder, or the file, is @throws NotFoundError, NetworkError, ChecksumError, DiskError, CancelledError
+ */
+export async function fetchFromHub(
+  place: HubPlace,
+  choose: (names: readonly string[]) => readonly string[],
+  options: HubOptions = {},
+): Promise<string> {
+  const { repository, revision, path } = place;
+  const name = `${repository}@${revision}${path ? `/${path}` : ""}`;
+  const cache = join(hubCache(), `models--${repository.replaceAll("/", "--")}`);
+  try {
+    if (offline()) throw new NetworkError("HF_HUB_OFFLINE is set");
+    const access = await accessTo(options.signal);
+    const commit = COMMIT.test(revision) ? revision : await commitOf(repository, revision, access);
+    const entries = await entriesOf(place, commit, choose, access);
+    const total = entries.reduce((sum, { size }) => sum + size, 0);
+    await mkdir(join(cache, "blobs"), { recursive: true });
+    await checkFreeSpace(cache, total, name);
+    let before = 0;
+    for (const entry of entries) {
+      const onBytes = (bytes: number) => options.onProgress?.({ bytes: before + bytes, total });
+      await fetchFile(cache, repository, commit, entry, access, onBytes);
+      before += entry.size;
+    }
+    if (!COMMIT.test(revision)) await writeTextWhole(join(cache, "refs", revision), commit);
+    return join(cache, "snapshots", commit, path);
+  } catch (error) {
+    if (options.signal?.aborted) throw new CancelledError(`fetching ${name} was cancelled; what has arrived is kept`, { cause: error });
+    const failure = asFailure(error, name, repository);
+    const kept = failure instanceof NetworkError ? await inCache(cache, place, choose) : undefined;
+    if (kept !== undefined) return kept;
+    throw failure;
+  }
+}
+
+/** The hub's own cache folder: `HF_HUB_CACHE`, else `HF_HOME`/hub, else the user's. */
+function hubCache({ HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE }: NodeJS.ProcessEnv = process.env): string {
+  return HF_HUB_CACHE || HUGGINGFACE_HUB_CACHE || join(hubHome(), "hub");
+}
+
+function hubHome({ HF_HOME, XDG_CACHE_HOME }: NodeJS.ProcessEnv = process.env): string {
+  return HF_HOME || join(XDG_CACHE_HOME || join(homedir(), ".cache"), "huggingface");
+}
+
+function offline({ HF_HUB_OFFLINE }: NodeJS.ProcessEnv = process.env): boolean {
+  return HF_HUB_OFFLINE !== undefined && !["", "0", "false", "no", "off"].includes(HF_HUB_OFFLINE.toLowerCase());
+}
+
+/** What the hub tells of a file. */
+type HubFileEntry = Pick<PathInfo, "path" | "size" | "oid" | "lfs">;
+
+interface Access {
+  readonly hubUrl?: string;
+  readonly accessToken?: string;
+  readonly fetch: typeof fetch;
+}
+
+/** `HF_ENDPOINT`, and the token in `HF_TOKEN`, or the one that `hf auth login` has left. */
+async function accessTo(signal: AbortSignal | undefined): Promise<Access> {
+  const { HF_ENDPOINT, HF_TOKEN, HF_TOKEN_PATH } = process.env;
+  const token = HF_TOKEN || (await readFile(HF_TOKEN_PATH || join(hubHome(), "token"), "utf8").catch(() => "")).trim();
+  return {
+    ...(HF_ENDPOINT && { hubUrl: HF_ENDPOINT.replace(/\/+$/, "") }),
+    ...(token && { accessToken: token }),
+    fetch: (url, init) => fetch(url, { ...init, signal: signal ?? null }),
+  };
+}
+
+async function commitOf(repository: string, revision: string, access: Access): Promise<string> {
+  const { sha } = await modelInfo({ name: repository, revision, additionalFields: ["sha"], ...access });
+  if (typeof sha !== "string" || !COMMIT.test(sha)) throw new NetworkError(`the hub names no commit for ${repository}@${revision}`);
+  return sha;
+}
+
+/** The files to fetch. @throws NotFoundError */
+async function entriesOf(
+  { repository, path }: HubPlace,
+  revision: string,
+  choose: (names: readonly string[]) => readonly string[],
+  access: Access,
+): Promise<HubFileEntry[]> {
+  if (path !== "") {
+    const [found] = await pathsInfo({ repo: repository, revision, paths: [path], ...access });
+    if (found === undefined) throw new NotFoundError(`there is no ${path} in ${repository} at ${revision}`);
+    if (found.type === "file") return [found];
+  }
+  const entries = new Map<string, HubFileEntry>();
+  const prefix = path === "" ? "" : `${path}/`;
+  for await (const entry of listFiles({ repo: repository, revision, path, ...access }))
+    if (entry.type === "file" && entry.path.startsWith(prefix)) entries.set(entry.path.slice(prefix.length), entry);
+  const chosen = choose([...entries.keys()]).map((name) => entries.get(name)!);
+  if (chosen.length === 0)
+    throw new NotFoundError(
+      `${repository}/${path} holds nothing that can be opened: ${[...entries.keys()].slice(0, 10).join(", ") || "folders alone; name one of them"}`,
+    );
+  return chosen;
+}
+
+/** Fetches a file into the snapshot, by way of `blobs`, where it grows until it is whole. @throws ChecksumError, NetworkError, DiskError */
+async function fetchFile(
+  cache: string,
+  repository: string,
+  commit: string,
+  { path, size, oid, lfs }: HubFileEntry,
+  access: Access,
+  onBytes: (bytes: number) => void,
+): Promise<void> {
+  if (path.split("/").some((part) => part === ".." || part === "")) throw new NetworkError(`the hub names a file ${path}`);
+  const target = join(cache, "snapshots", commit, path);
+  if ((await stat(target).catch(() => undefined))?.size === size) return onBytes(size);
+  const expected = lfs?.oid ?? oid;
+  if (expected === undefined || !/^[0-9a-f]{40,64}$/.test(expected)) throw new NetworkError(`the hub tells no checksum for ${path}`);
+  const partial = join(cache, "blobs", `${expected}.incomplete`);
+  // Large files are known by their SHA-256, small ones as git knows them.
+  const hash = lfs ? createHash("sha256") : createHash("sha1").update(`blob ${size}\0`);
+  let bytes = await hashed(partial, hash);
+  if (bytes < size) {
+    const blob = await downloadFile({ repo: repository, path, revision: commit, ...access });
+    if (blob === null) throw new NotFoundError(`there is no ${path} in ${repository} at ${commit}`);
+    const file = await open(partial, "a");
+    try {
+      for await (const chunk of blob.slice(bytes).stream() as unknown as AsyncIterable<Uint8Array>) {
+        bytes += chunk.length;
+        if (bytes > size) break; // the wrong file: do not let it fill the disk
+        hash.update(chunk);
+        await file.writeFile(chunk);
+        onBytes(bytes);
+      }
+      await file.sync();
+    } catch (error) {
+      throw asDiskError(error, partial);
+    } finally {
+      await file.close();
+    }
+    if (bytes < size) throw new NetworkError(`the connection ended after ${bytes} of ${size} bytes of ${path}; run it again to go on`);
+  }
+  const found = hash.digest("hex");
+  if (bytes !== size || found !== expected) {
+    await rm(partial, { force: true });
+    throw new ChecksumError(`${path} of ${repository} arrived damaged: its checksum is ${found}, expected ${expected}`);
+  }
+  await mkdir(dirname(target), { recursive: true });
+  await rename(partial, target);
+}
+
+/** Hashes what an earlier download has left. @returns its bytes */
+async function hashed(path: string, hash: Hash): Promise<number> {
+  if (!(await exists(path))) return 0;
+  let bytes = 0;
+  for await (const chunk of createReadStream(path)) {
+    hash.update(chunk);
+    bytes += chunk.length;
+  }
+  return bytes;
+}
+
+/** What the cache has of a place, whole. */
+async function inCache(
+  cache: string,
+  { revision, path }: HubPlace,
+  choose: (names: readonly string[]) => readonly string[],
+): Promise<string | undefined> {
+  const commit = COMMIT.test(revision) ? revision : (await readFile(join(cache, "refs", revision), "utf8").catch(() => "")).trim();
+  if (!COMMIT.test(commit)) return undefined;
+  const kept = join(cache, "snapshots", commit, path);
+  const found = await stat(kept).catch(() => undefined);
+  if (found === undefined) return undefined;
+  return found.isFile() || choose(await readdir(kept)).length > 0 ? kept : undefined;
+}
+
+function asFailure(error: unknown, name: string, repository: string): unknown {
+  if (error instanceof HubApiError) {
+    const { statusCode } = error;
+    if (statusCode === 401 || statusCode === 403)
+      return new NetworkError(
+        `the hub does not give ${name} to everybody, or there is no such repository (${statusCode}): accept its terms at https://huggingface.co/${repository}, and set HF_TOKEN`,
+        { cause: error },
+      );
+    if (statusCode === 404) return new NotFoundError(`there is no ${name} on the hub`, { cause: error });
+  }
+  if (error instanceof NetworkError) return new NetworkError(`cannot get ${name} from the hub: ${error.message}`, { cause: error });
+  if (error instanceof MonoscopeError) return error;
+  const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : "";
+  return new NetworkError(`cannot get ${name} from the hub: ${error instanceof Error ? error.message : error}${cause}`, { cause: error });
+}
