@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { automaticDescription, focus, tellingEffects } from "./automatic.ts";
 import type { Passage } from "./passages.ts";
 
@@ -53,7 +53,7 @@ test("does not name words that stand everywhere, nor contexts that it was not sh
   ];
   const active = { shown: common.map(passage), held: ["|secret", "|secret", "|secret"].map(passage) };
   const silent = halvesOf(...Array.from({ length: 11 }, (_, i) => `the |thing${i}`));
-  expect(automaticDescription(active, silent)).toBe("on many different words; after “the” (100 %)");
+  expect(automaticDescription(active, silent)).toBe("on many different words, such as “red”, “blue”, “green”; after “the” (100 %)");
 });
 
 test("names the token that different words share, and where most of it is", () => {
@@ -67,10 +67,49 @@ test("names the token that different words share, and where most of it is", () =
   const czech = { name: "cs", share: 0.54, lift: 42 };
   const background = { kinds: [{ name: "legal", share: 0.2, lift: 9 }], languages: [{ name: "en", share: 0.4, lift: 0.9 }, czech] };
   expect(automaticDescription({ shown: words, held: [] }, halvesOf("|a b"), background)).toBe(
-    "on “ř” (86 %) in “kteří”, “před”, “přes”; texts: Czech (54 %)",
+    "on “ř” (86 %) in “před”, “kteří”, “přes”; texts: Czech (54 %)",
   );
   const scss = { languages: [{ name: "typescript", share: 0.9, lift: 9 }] };
   expect(automaticDescription(halvesOf("|a", "|a"), halvesOf("|b"), scss)).toBe("on “a” (100 %); texts: typescript (90 %)");
+});
+
+describe("where no word has a fair part of the firing, what the words have in common is said", () => {
+  const silent = halvesOf(
+    "a |cat sits",
+    "the |dog ran",
+    "my |house is",
+    "one |tree grew",
+    "two |cows ate",
+    "an |egg broke",
+    "some |bread lay",
+  );
+
+  test("an ending, and what comes after", () => {
+    const active = halvesOf("was |running to", "is |walking to", "be |singing to", "while |eating to", "by |reading to", "are |talking on");
+    expect(automaticDescription(active, silent)).toBe(
+      "on words that end in “…ing” (100 %), such as “running”, “walking”, “singing”; before “to” (83 %)",
+    );
+  });
+
+  test("how they are spelled, the strongest first", () => {
+    const active = halvesOf("in |Paris we", "by |London they", "at |Rome you", "to |Berlin she", "for |Madrid he", "on |Oslo it");
+    const strengths = [1, 2, 9, 3, 5, 4];
+    for (const [i, passage] of active.shown.entries())
+      Object.assign(passage, { activations: passage.activations.map(() => strengths[i]!) });
+    expect(automaticDescription(active, silent)).toBe("on capitalised words (100 %), such as “rome”, “madrid”, “oslo”");
+  });
+
+  test("nothing, if silent text has it as well; then how often it fires, and what it does", () => {
+    const active = halvesOf("a |bird flew", "the |lake froze", "my |shoe fits", "one |king won", "two |pens wrote", "an |oak stood");
+    expect(automaticDescription(active, silent, { density: 0.0712, caused: [" north", " south"] })).toBe(
+      "on many different words, such as “bird”, “lake”, “shoe”; at 7 % of all tokens; raises “north”, “south” when clamped",
+    );
+  });
+
+  test("nearly all in the language that most text is in", () => {
+    const languages = [{ name: "en", share: 0.97, lift: 1.6 }];
+    expect(automaticDescription(halvesOf("|a", "|a"), halvesOf("|b"), { languages })).toBe("on “a” (100 %); texts: English (97 %)");
+  });
 });
 
 test("effects that a direction without meaning would have as well are not named", () => {

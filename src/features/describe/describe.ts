@@ -2,7 +2,7 @@
 import { CancelledError } from "../../errors.ts";
 import type { Tokenizer } from "../../model/tokenizer.ts";
 import { mix, seededRandom } from "../../random.ts";
-import type { Description, DescriptionScores, Example, FeatureStatistics, LogitEffects } from "../feature.ts";
+import type { Description, DescriptionScores, Example, Feature, FeatureStatistics, LogitEffects } from "../feature.ts";
 import { type Asker, type Cost, CostEstimate, LimitReached, type Price } from "./asker.ts";
 import { automaticDescription, tellingEffects } from "./automatic.ts";
 import { EndpointError } from "./endpoint.ts";
@@ -14,7 +14,7 @@ import { vocabularyScore } from "./vocabulary.ts";
 
 /** What a feature is described from. */
 export type Describable = Pick<FeatureStatistics, "feature" | "largest" | "top" | "intervals"> &
-  Partial<Pick<FeatureStatistics, "kinds" | "languages"> & LogitEffects>;
+  Partial<Pick<Feature, "density" | "kinds" | "languages" | "causal"> & LogitEffects>;
 
 /** Gives stretches of text, each about as long as the feature's examples, in which the feature is silent: `count` of them, or as many as there are. */
 export type SilentSampler = (feature: number, count: number) => Promise<readonly Example[]>;
@@ -56,12 +56,13 @@ export async function describeFeature(feature: Describable, options: DescribeOpt
   const { tokenizer, describer, signal } = options;
   const contexts = await contextsOf(feature, options);
   if (contexts === undefined) return undefined;
-  const { kinds = [], languages = [], spread } = feature;
+  const { spread } = feature;
   const [raised, lowered] = [feature.raised, feature.lowered].map((effects = []) =>
     spread === undefined ? [] : tellingEffects(effects, spread, (token) => tokenizer.tokenText(token)),
   ) as [string[], string[]];
   const written = describer && (await writtenDescription(describer, contexts.active, raised, lowered, signal));
-  const text = written ?? automaticDescription(contexts.active, contexts.silent, { kinds, languages, raised });
+  const caused = (feature.causal?.raised ?? []).map(({ token }) => tokenizer.tokenText(token));
+  const text = written ?? automaticDescription(contexts.active, contexts.silent, { ...feature, raised, caused });
   return { text, by: written === undefined ? "automatic" : describer!.name, scores: await scored(text, feature, contexts, options) };
 }
 
