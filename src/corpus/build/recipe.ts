@@ -343,7 +343,7 @@ export const RECIPE: readonly Package[] = [
   }),
   debian("git-doc", "GPL-2", {
     name: "git-documentation",
-    files: /\/html\/(?!RelNotes)[^/]*\.html$/,
+    files: /\/git-doc\/(?!RelNotes|git-(?:send-pack|fetch-pack)\b)[^/]*\.html$/,
     read: "html",
     kind: "technical",
     language: "en",
@@ -443,7 +443,7 @@ export const RECIPE: readonly Package[] = [
   ...APTITUDE.map((language) =>
     debian(`aptitude-doc-${language}`, "GPL-2+", {
       name: "aptitude-manual",
-      files: /\/html\/[a-z]{2}\/(?<page>[^/]*)\.html$/,
+      files: /\/html\/[a-z]{2}\/(?!ld-)(?<page>[^/]*)\.html$/,
       read: "html",
       kind: "technical",
       language,

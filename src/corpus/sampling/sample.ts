@@ -70,7 +70,7 @@ export async function sampleCorpus(
   {
     tokens: wanted = 1_000_000,
     seed = 0,
-    batch = 128,
+    batch = 64,
     maxTokens = 320,
     temperature = 0.7,
     topP = 0.95,

@@ -558,7 +558,7 @@ export async function readTopics(): Promise<Topic[]> {
     {
       kind: "food",
       weight: 4,
-      items: [...DISHES, ...foods!],
+      items: [...new Set([...DISHES, ...foods!])],
       templates: list(
         "Give me a recipe with *.; Where does * come from?; Describe the taste of *.; Write a restaurant review that praises the *.; Write an advertisement for *.; Is * healthy?",
       ),
