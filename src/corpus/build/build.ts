@@ -62,7 +62,7 @@ export const MANIFEST = "manifest.json";
 const PARALLEL = "parallel";
 const LICENCES = "licences";
 /** Changes with every change of what is extracted from the same package. */
-const EXTRACTION = 2;
+const EXTRACTION = 3;
 const SHARD_CHARACTERS = 6_000_000; // held in memory one at a time
 /** Clusters that are a larger share of the corpus train: one of them would be most of what is held out. */
 const LARGEST_HELD_OUT_CLUSTER = 0.005;

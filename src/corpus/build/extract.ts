@@ -32,6 +32,7 @@ export const PARALLEL_LANGUAGES = new Set("en de fr es it pt nl pl sv cs fi ru u
 
 /** What is read beyond the amount, because near-duplicates will be left out. */
 const SPARE = 1.6;
+const MOSTLY_TRANSLATED = 0.6;
 const MAX_FILE_BYTES = 1 << 27;
 
 /** Documents of one source, and its pages for parallel text. @param folder where the package is unpacked @throws FormatError for a file that its reader cannot read */
@@ -95,14 +96,14 @@ export async function extract(folder: string, source: Source, seed: number): Pro
   return { documents, pages };
 }
 
+const charactersOf = (paragraphs: readonly string[]) => paragraphs.reduce((sum, { length }) => sum + length, 0);
+
 function textsOf({ paragraphs, code, whole }: Passage, language: string, english: ReadonlySet<number>): string[] {
   if (whole !== undefined) return [normalised(whole)];
   if (code !== undefined) return cutCode(code);
-  const kept = paragraphs!.filter(
-    (paragraph) =>
-      paragraph !== "" &&
-      !isLicence(paragraph) &&
-      (language === "en" || !(english.has(hash32(paragraph)) || isUntranslated(paragraph, language))),
-  );
+  const own = paragraphs!.filter((paragraph) => paragraph !== "" && !isLicence(paragraph));
+  const kept = language === "en" ? own : own.filter((paragraph) => !english.has(hash32(paragraph)) && !isUntranslated(paragraph, language));
+  // What is left of a page that was hardly translated are names, and English without any of its frequent words.
+  if (charactersOf(kept) < MOSTLY_TRANSLATED * charactersOf(own)) return [];
   return cutParagraphs(kept).filter((text) => readsAsText(text) && (language === "en" || englishShare(text) < 0.1));
 }

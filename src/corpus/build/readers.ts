@@ -149,7 +149,7 @@ export const READERS = {
     yield* gathered(
       texts
         .map((text) =>
-          wrappedParagraphs(text)
+          wrappedParagraphs(text.replace(/<[^>\n]*>/g, ""))
             .filter((part) => !/^#|[@$][A-Za-z_]+@?/.test(part))
             .join("\n"),
         )

@@ -305,7 +305,7 @@ export const RECIPE: readonly Package[] = [
   debian("sqlite3-doc", "Public domain", {
     name: "sqlite-documentation",
     files:
-      /^usr\/share\/doc\/sqlite3\/(?!index|keyword|doclist|matrix|syntax|requirements|toc|chronology|changes|releaselog|sitemap|news|copyright|src_|hlr)[^/]*\.html$/,
+      /^usr\/share\/doc\/sqlite3\/(?!index|keyword|doclist|matrix|syntax|requirements|toc|chronology|changes|releaselog|doc_|sitemap|news|copyright|src_|hlr)[^/]*\.html$/,
     read: "html",
     kind: "technical",
     language: "en",
@@ -326,7 +326,7 @@ export const RECIPE: readonly Package[] = [
   }),
   debian("perl-doc", "Artistic or GPL-1+", {
     name: "perl-documentation",
-    files: /\.pod(?:\.gz)?$/,
+    files: /\/(?!perltoc|perl5\d+delta|perlapi|perlintern)[^/]*\.pod(?:\.gz)?$/,
     read: "pod",
     kind: "technical",
     language: "en",
@@ -378,7 +378,7 @@ export const RECIPE: readonly Package[] = [
   }),
   debian("crawl-common", "GPL-2+", {
     name: "dungeon-crawl",
-    files: /\/dat\/descript\/(?:(?<language>[a-z]{2})\/)?(?<page>[\w-]+)\.txt$/,
+    files: /\/dat\/descript\/(?:(?<language>[a-z]{2})\/)?(?<page>(?!tutorial|hints)[\w-]+)\.txt$/,
     read: "descriptions",
     kind: "fiction",
     characters: 150_000,

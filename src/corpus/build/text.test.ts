@@ -6,6 +6,8 @@ describe("paragraphs that a translation left in English", () => {
     ["de", "Wählen Sie im Menü „Datei“ den Eintrag „Speichern“.", false],
     ["de", "Select the file that you want to save in the menu.", true],
     ["de", "Das Programm „The Update Manager“ ist nicht installiert.", false],
+    ["hu", "Flips the selected image vertically.", true],
+    ["nl", "U kunt een of meer bestanden kiezen.", false],
     ["ja", "メニューからファイルを選びます。", false],
     ["ja", "Choose a file from the menu.", true],
     ["zh", "从菜单中选择 File > Save。", false],

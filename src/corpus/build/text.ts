@@ -17,7 +17,7 @@ export function normalised(text: string): string {
 }
 
 const LICENCES =
-  /permission is hereby granted|redistribution and use in source|this (?:program|library|file|package|document) is free (?:software|documentation)|GNU (?:Lesser |Affero )?(?:General|Library|Free Documentation)[^\n]{0,20} Licen[cs]e|licen[cs]ed under the|under the terms of|all rights reserved|copyright (?:\(c\)|©|\d{4})|©\s*\d{4}|without (?:any |even the implied )?warranty|SPDX-|creative commons|\bGPL(?:v\d)?\b.{0,60}\b(?:version|licen[cs]e|lizenz|licence|licencia|licenza)/i;
+  /permission is (?:hereby )?granted|redistribution and use in source|this (?:program|library|file|package|document) is free (?:software|documentation)|GNU (?:Lesser |Affero )?(?:General|Library|Free Documentation)[^\n]{0,20} Licen[cs]e|licen[cs]ed under the|under the terms of|all rights reserved|copyright (?:\(c\)|©|\d{4})|©\s*\d{4}|without (?:any |even the implied )?warranty|SPDX-|creative commons|\bGPL(?:v\d)?\b.{0,60}\b(?:version|licen[cs]e|lizenz|licence|licencia|licenza)/i;
 
 /** Whether a paragraph is a licence or a notice of copyright. */
 export function isLicence(paragraph: string): boolean {
@@ -34,6 +34,9 @@ export function readsAsText(text: string): boolean {
 const ENGLISH = new Set(
   "the of and to in is that for it as with be on by this are or from at which you can your not if an will when".split(" "),
 );
+
+/** Those that no other language has. */
+const ONLY_ENGLISH = new Set("the and that with this from which you your are when".split(" "));
 
 /** Share of the most frequent English words among the words of a text: 0.25 to 0.4 in English, under 0.06 elsewhere. */
 export function englishShare(text: string): number {
@@ -82,10 +85,13 @@ export function isUntranslated(paragraph: string, language: string): boolean {
     const letters = paragraph.match(/\p{L}/gu)?.length ?? 0;
     return letters > 0 && (paragraph.match(script)?.length ?? 0) / letters < 0.3;
   }
-  // In Latin letters: a short paragraph may hold an English word by chance, so two are asked for.
   const words = paragraph.toLowerCase().match(/\p{L}+/gu) ?? [];
-  const english = words.filter((word) => ENGLISH.has(word)).length;
-  return english >= 2 && english / words.length > 0.12;
+  const share = (of: ReadonlySet<string>, least: number) => {
+    const found = words.filter((word) => of.has(word)).length;
+    return found < least ? 0 : found / words.length;
+  };
+  // Some of the words are other languages' too, so two are asked for.
+  return share(ENGLISH, 2) > 0.12 || share(ONLY_ENGLISH, 1) > 0.15;
 }
 
 /** Texts of whole paragraphs, each of at most MAX_CHARACTERS (a longer paragraph is cut after a sentence); a rest that is too short joins the one before. */
