@@ -9,7 +9,7 @@ import { readDocuments } from "../documents.ts";
 import { type CorpusRecord, corpusFiles, readRecords } from "../records.ts";
 import { corpusStats } from "../stats.ts";
 import { buildCorpus } from "./build.ts";
-import { debianPackage, npmPackage, shelf, wheel } from "./fixtures.ts";
+import { debianPackage, npmPackage, shelf, wheel } from "./packages.fixture.ts";
 import { packageCache } from "./packages.ts";
 import type { Package } from "./recipe.ts";
 
