@@ -8,6 +8,7 @@ import { ArgumentError } from "../errors.ts";
 import { buildCatalog } from "../features/build.ts";
 import { collectFeatures } from "../features/collect.ts";
 import { relateCatalogs } from "../features/relations.ts";
+import { isFolder } from "../files.ts";
 import { SparseAutoencoder } from "../sae/autoencoder.ts";
 import {
   type CorpusOptions,
@@ -47,6 +48,10 @@ export function catalogCommand(): Command {
   ).action(async (path: string, sources: string[], options: CatalogOptions) => {
     const paths = [path, ...options.with];
     const saes = await Promise.all(paths.map((each) => SparseAutoencoder.open(each, options)));
+    for (const each of paths) {
+      if (!(await isFolder(each)))
+        throw new ArgumentError(`${each} is no folder, and its catalogue needs one: "monoscope convert ${each} FOLDER" makes it`);
+    }
     const [sae] = saes;
     const model = await openModelFor(sae!, options);
     const corpus = await readCorpus(sources, model, options);

@@ -1,5 +1,6 @@
 /** @file `monoscope evaluate`: how good an autoencoder is, on text that it was not trained on. */
 import { Command } from "commander";
+import { isFolder } from "../files.ts";
 import { SparseAutoencoder } from "../sae/autoencoder.ts";
 import { type Evaluation, evaluate, saveEvaluation } from "../sae/evaluation.ts";
 import {
@@ -40,7 +41,8 @@ export function evaluateCommand(): Command {
         signal: interrupted,
         onProgress: (done, total) => line.update(done / total, `${done} of ${total} contexts`),
       }).finally(() => line.clear());
-      if (!options.all) await saveEvaluation(path, result!);
+      // One on the hub, or a file alone, has no folder of its own to keep it in.
+      if (!options.all && (await isFolder(path))) await saveEvaluation(path, result!);
       console.log(options.json ? JSON.stringify({ sae: path, ...result }) : evaluationTable([[path, result!]]));
       await model.close();
     },
