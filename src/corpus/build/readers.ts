@@ -1,7 +1,6 @@
 /** @file One reader per format: from a file of a package to passages of text. */
 import { gunzipSync, inflateSync } from "node:zlib";
-import { isTag } from "domhandler";
-import { DomUtils, parseDocument } from "htmlparser2";
+import { DomUtils, ElementType, parseDocument } from "htmlparser2";
 import { FormatError } from "../../errors.ts";
 import { hash32 } from "./duplicates.ts";
 import { faultyVariants } from "./faults.ts";
@@ -272,7 +271,7 @@ export const READERS = {
         DomUtils.getElementsByTagName(tag, weakness).map((element) => DomUtils.textContent(element).replace(/\s+/g, " ").trim());
       const examples = DomUtils.getElementsByTagName("Demonstrative_Example", weakness).flatMap((example) =>
         DomUtils.getChildren(example).flatMap((child) => {
-          if (!isTag(child)) return [];
+          if (child.type !== ElementType.ElementType.Tag) return [];
           if (child.name === "Example_Code")
             return [
               `${child.attribs.Nature ?? "Example"} code (${child.attribs.Language ?? "other"}):\n${paragraphsOf(DomUtils.getInnerHTML(child, { xmlMode: true }).replaceAll("xhtml:", "")).join("\n")}`,
