@@ -4,7 +4,7 @@ import { mkdir, open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { ArgumentError, CancelledError, CorpusError, FormatError, NetworkError, NotFoundError } from "../../errors.ts";
-import { exists, removeLeftovers, writeFolderWhole, writeTextWhole } from "../../files.ts";
+import { asDiskError, exists, removeLeftovers, writeFolderWhole, writeTextWhole } from "../../files.ts";
 import { mix } from "../../random.ts";
 import { type CorpusRecord, HELD_OUT, readRecords, TRAIN, writeRecords } from "../records.ts";
 import { Clusters, DuplicateIndex, hash32 } from "./duplicates.ts";
@@ -87,7 +87,9 @@ export async function buildCorpus(
 ): Promise<Manifest> {
   if (!(heldOutShare >= 0 && heldOutShare < 1)) throw new ArgumentError(`heldOutShare ${heldOutShare} is not in [0, 1)`);
   if (recipe.length === 0) throw new ArgumentError("the recipe names no packages");
-  await mkdir(folder, { recursive: true });
+  await mkdir(folder, { recursive: true }).catch((error: unknown) => {
+    throw asDiskError(error, folder);
+  });
   await removeLeftovers(folder);
   await removeLeftovers(cache);
 

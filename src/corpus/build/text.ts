@@ -17,7 +17,7 @@ export function normalised(text: string): string {
 }
 
 const LICENCES =
-  /permission is (?:hereby )?granted|redistribution and use in source|this (?:program|library|file|package|document) is free (?:software|documentation)|GNU (?:Lesser |Affero )?(?:General|Library|Free Documentation)[^\n]{0,20} Licen[cs]e|licen[cs]ed under the|under the terms of|all rights reserved|copyright (?:\(c\)|©|\d{4})|©\s*\d{4}|without (?:any |even the implied )?warranty|SPDX-|creative commons|\bGPL(?:v\d)?\b.{0,60}\b(?:version|licen[cs]e|lizenz|licence|licencia|licenza)/i;
+  /permission is (?:hereby )?granted|redistribution and use in source|this (?:program|library|file|package|document) is free (?:software|documentation)|GNU (?:Lesser |Affero )?(?:General|Library|Free Documentation)[^\n]{0,20} Licen[cs]e|licen[cs]ed under the|under the terms of|all rights reserved|copyright ?(?:\(c\)|©|\d{4})|©\s*\d{4}|without (?:any |even the implied )?warranty|SPDX-|creative commons|\bGPL(?:v\d)?\b.{0,60}\b(?:version|licen[cs]e|lizenz|licence|licencia|licenza)/i;
 
 /** Whether a paragraph is a licence or a notice of copyright. */
 export function isLicence(paragraph: string): boolean {
