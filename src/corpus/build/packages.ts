@@ -9,6 +9,7 @@ import { pipeline } from "node:stream/promises";
 import { type Entry, fromBuffer } from "yauzl";
 import { CancelledError, FormatError, NetworkError, NotFoundError } from "../../errors.ts";
 import { asDiskError, exists, writeTextWhole } from "../../files.ts";
+import { makeFolder } from "../records.ts";
 
 export type Client = "debian" | "npm" | "pypi";
 
@@ -41,9 +42,7 @@ export function packageCache(folder: string): Fetch {
       const path = join(folder, file);
       if ((await exists(path)) && (await checksum(path)) === about.sha256) return { path, ...about };
     }
-    await mkdir(folder, { recursive: true }).catch((error: unknown) => {
-      throw asDiskError(error, folder);
-    });
+    await makeFolder(folder);
     // In the same folder, so that the file can be renamed; its name is that of a left-over if this process is killed.
     const arriving = await mkdtemp(join(folder, ".arriving-"));
     try {

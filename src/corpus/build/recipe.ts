@@ -548,7 +548,11 @@ export const RECIPE: readonly Package[] = [
     code("rust", "rust", /\/library\/(?:core|alloc|std)\/src\/(?!.*(?:unicode_data|tables|stdarch|core_arch)).*\.rs$/, 1_400_000),
   ),
   npm("better-sqlite3", "12.11.1", "Public domain (sqlite3.c)", code("sqlite-source", "c", /^package\/deps\/sqlite3\/.*\.c$/, 1_000_000)),
-  debian("libeigen3-dev", "MPL-2.0", code("eigen", "c++", /^usr\/include\/eigen3\/(?:Eigen|unsupported\/Eigen)\/src\/(?!misc\/).*\.h$/, 700_000)),
+  debian(
+    "libeigen3-dev",
+    "MPL-2.0",
+    code("eigen", "c++", /^usr\/include\/eigen3\/(?:Eigen|unsupported\/Eigen)\/src\/(?!misc\/).*\.h$/, 700_000),
+  ),
   debian("libjs-jquery", "MIT", code("jquery", "javascript", /jquery\.js$/, 250_000)),
   npm("@capacitor/android", "8.5.2", "MIT", code("capacitor-android", "java", /\.java$/, 500_000)),
   npm("@capacitor/ios", "8.5.2", "MIT", code("capacitor-ios", "swift", /\.swift$/, 300_000)),

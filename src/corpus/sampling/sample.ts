@@ -7,7 +7,7 @@ import { exists, removeLeftovers, writeTextWhole } from "../../files.ts";
 import type { BatchOptions, Completion } from "../../model/generation.ts";
 import type { Message } from "../../model/tokenizer.ts";
 import { mix } from "../../random.ts";
-import { HELD_OUT, TRAIN, writeRecords } from "../records.ts";
+import { HELD_OUT, makeFolder, TRAIN, writeRecords } from "../records.ts";
 import { type Request, requests } from "./requests.ts";
 import type { Topic } from "./topics.ts";
 
@@ -93,6 +93,7 @@ export async function sampleCorpus(
     heldOutShare,
     topics: hash("sha256", JSON.stringify(topics)),
   };
+  await makeFolder(folder);
   await agree(folder, plan);
   for (const part of [folder, join(folder, TRAIN), join(folder, HELD_OUT)]) await removeLeftovers(part);
 
