@@ -107,7 +107,7 @@ test("text that cannot be used: exit code 1, no run folder", () => {
 });
 
 test("an autoencoder or a catalogue that is not there, a clamp without one: exit code 1", () => {
-  refuses(["feature", "absent", "3"], 1, /absent is no autoencoder: cannot read cfg\.json/);
+  refuses(["feature", "absent", "3"], 1, /absent is no autoencoder: it cannot be read \(ENOENT\)/);
   refuses(["chat", "hello", "--clamp", "3"], 1, /--clamp needs --sae/);
   refuses(["chat"], 1, /name a message/);
 });
