@@ -9,7 +9,7 @@ import { mix } from "../../random.ts";
 import { type CorpusRecord, HELD_OUT, makeFolder, readRecords, TRAIN, writeRecords } from "../records.ts";
 import { Clusters, DuplicateIndex, hash32 } from "./duplicates.ts";
 import { type Extract, extract, type ParallelPage } from "./extract.ts";
-import { type Client, type Fetch, label, licenceIn, withUnpacked } from "./packages.ts";
+import { type Client, type Fetch, label, licenceIn, removeStale, withUnpacked } from "./packages.ts";
 import type { Package } from "./recipe.ts";
 import { MIN_CHARACTERS } from "./text.ts";
 
@@ -89,7 +89,7 @@ export async function buildCorpus(
   if (recipe.length === 0) throw new ArgumentError("the recipe names no packages");
   await makeFolder(folder);
   await removeLeftovers(folder);
-  await removeLeftovers(cache);
+  await removeStale(cache);
 
   const extracts: Extracted[] = [];
   const missing: Manifest["missing"] = [];
@@ -259,7 +259,7 @@ async function keepNew(
   const taken = new Map<string, number>();
   const sizes: { documents: number; characters: number }[] = [];
   let duplicates = 0;
-  const path = join(cache, `.kept.${createHash("sha256").update(`${process.pid}`).digest("hex").slice(0, 12)}.tmp`);
+  const path = join(cache, `.work-kept-${process.pid}`);
   const file = await open(path, "w");
   let waiting: string[] = [];
   // Members of one gzip file, written as they fill, so that the whole is never in memory.

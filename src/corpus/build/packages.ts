@@ -3,7 +3,6 @@ import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, realpath, rename, rm, stat } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { dirname, join, relative, sep } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { type Entry, fromBuffer } from "yauzl";
@@ -43,8 +42,8 @@ export function packageCache(folder: string): Fetch {
       if ((await exists(path)) && (await checksum(path)) === about.sha256) return { path, ...about };
     }
     await makeFolder(folder);
-    // In the same folder, so that the file can be renamed; its name is that of a left-over if this process is killed.
-    const arriving = await mkdtemp(join(folder, ".arriving-"));
+    // In the same folder, so that the file can be renamed.
+    const arriving = await temporaryFolder(folder);
     try {
       const version = await download(name, arriving, signal);
       const files = (await readdir(arriving)).filter((file) => /\.(deb|tgz|whl)$/.test(file));
@@ -60,6 +59,21 @@ export function packageCache(folder: string): Fetch {
       await rm(arriving, { recursive: true, force: true });
     }
   };
+}
+
+const LEFT_OVER = /^\.work-/;
+const STALE_MS = 24 * 3600 * 1000; // another build may be using a younger one
+
+async function temporaryFolder(folder: string): Promise<string> {
+  return realpath(await mkdtemp(join(folder, ".work-")));
+}
+
+/** Removes what builds that were killed have left in the cache. */
+export async function removeStale(folder: string): Promise<void> {
+  for (const name of await readdir(folder).catch(() => [])) {
+    const path = join(folder, name);
+    if (LEFT_OVER.test(name) && Date.now() - (await stat(path)).mtimeMs > STALE_MS) await rm(path, { recursive: true, force: true });
+  }
 }
 
 export function label({ client, package: name }: PackageName): string {
@@ -140,7 +154,7 @@ async function checksum(path: string): Promise<string> {
  * @throws NotFoundError when there is no dpkg-deb or tar; FormatError for a damaged package; DiskError
  */
 export async function withUnpacked<T>(path: string, use: (folder: string) => Promise<T>): Promise<T> {
-  const folder = await realpath(await mkdtemp(join(tmpdir(), "monoscope-package-")));
+  const folder = await temporaryFolder(dirname(path));
   try {
     if (path.endsWith(".whl")) await unzip(path, folder);
     else
