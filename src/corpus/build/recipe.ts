@@ -157,7 +157,7 @@ export const RECIPE: readonly Package[] = [
   debian("wesnoth-1.16-data", "GPL-2+ and CC-BY-SA-4.0", {
     name: "wesnoth",
     files:
-      /\/locale\/(?<language>(?!en_GB)[a-z]{2}(?:_[A-Z]{2})?)\/LC_MESSAGES\/(?<page>wesnoth-(?!editor|test|lib|manpages|manual)[\w-]+)\.mo$/,
+      /\/locale\/(?<language>(?!en_GB)[a-z]{2}(?:_[A-Z]{2})?)\/LC_MESSAGES\/(?<page>wesnoth-(?!editor|test|lib|manpages|manual|help)[\w-]+)\.mo$/,
     read: "gettext",
     kind: "fiction",
     characters: 200_000,
@@ -551,7 +551,7 @@ export const RECIPE: readonly Package[] = [
   debian(
     "libeigen3-dev",
     "MPL-2.0",
-    code("eigen", "c++", /^usr\/include\/eigen3\/(?:Eigen|unsupported\/Eigen)\/src\/(?!misc\/).*\.h$/, 700_000),
+    code("eigen", "c++", /^usr\/include\/eigen3\/(?:Eigen|unsupported\/Eigen)\/src\/(?!misc\/|.*\/arch\/).*\.h$/, 700_000),
   ),
   debian("libjs-jquery", "MIT", code("jquery", "javascript", /jquery\.js$/, 250_000)),
   npm("@capacitor/android", "8.5.2", "MIT", code("capacitor-android", "java", /\.java$/, 500_000)),
@@ -571,6 +571,6 @@ export const RECIPE: readonly Package[] = [
   ),
   debian("libruby3.1", "BSD-2-Clause or Ruby", code("ruby-library", "ruby", /^usr\/lib\/ruby\/3\.1\.0\/.*\.rb$/, 600_000)),
   debian("php-twig", "BSD-3-Clause", code("twig", "php", /\.php$/, 250_000)),
-  debian("lua-penlight", "MIT", code("penlight", "lua", /^usr\/share\/lua\/5\.[24]\/.*\.lua$/, 250_000)),
+  debian("lua-penlight", "MIT", code("penlight", "lua", /^usr\/share\/lua\/5\.\d\/.*\.lua$/, 250_000)),
   debian("postgresql-15", "PostgreSQL", code("postgresql-sql", "sql", /\.sql$/, 500_000)),
 ];

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { cutCode, cutParagraphs, englishShare, isLicence, isUntranslated, MAX_CHARACTERS, readsAsText } from "./text.ts";
+import { cutCode, cutParagraphs, englishShare, isLicence, isUntranslated, MAX_CHARACTERS, normalised, readsAsText } from "./text.ts";
 
 describe("paragraphs that a translation left in English", () => {
   test.each([
@@ -51,4 +51,10 @@ test("a program is cut before definitions, without its licence and without table
   const texts = cutCode(`# Copyright (c) 2020 Somebody\n# Licensed under the MIT licence\n\n${body("first")}\n\n${body("second")}`);
   expect(texts.map((text) => text.slice(0, 10))).toEqual(["def first(", "def second"]);
   expect(cutCode(`table = [\n${"    0x1f, 0x2e, 0x3d, 0x4c,\n".repeat(40)}]`)).toEqual([]);
+});
+
+test("normalised text has no colours of a terminal, odd spaces or soft hyphens", () => {
+  expect(normalised("\u001b[32m早寒\u001b[m\r\nCafe\u0301\u00a0au lait,\u00ad 2\u0007  \n\n\n\n[main]\n")).toBe(
+    "早寒\nCafé au lait, 2\n\nEnd",
+  );
 });

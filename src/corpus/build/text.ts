@@ -4,12 +4,13 @@
 export const MAX_CHARACTERS = 6000;
 export const MIN_CHARACTERS = 200;
 
-/** NFC, plain spaces, no soft hyphens or trailing spaces, no more than one empty line. */
+/** NFC, plain spaces, no soft hyphens, control characters or trailing spaces, no more than one empty line. */
 export function normalised(text: string): string {
   return text
     .normalize("NFC")
     .replace(/\r\n?/g, "\n")
     .replace(/[\u00ad\u200b\ufeff]/g, "")
+    .replace(/[^\P{Cc}\n\t](?:\[[0-9;]*m)?/gu, "") // colours of a terminal, and other control characters
     .replace(/[\u00a0\u2007\u2009\u202f]/g, " ")
     .replace(/[ \t]+$/gm, "")
     .replace(/\n{3,}/g, "\n\n")
