@@ -55,6 +55,6 @@ test("a program is cut before definitions, without its licence and without table
 
 test("normalised text has no colours of a terminal, odd spaces or soft hyphens", () => {
   expect(normalised("\u001b[32m早寒\u001b[m\r\nCafe\u0301\u00a0au lait,\u00ad 2\u0007  \n\n\n\n[main]\n")).toBe(
-    "早寒\nCafé au lait, 2\n\nEnd",
+    "早寒\nCafé au lait, 2\n\n[main]",
   );
 });
