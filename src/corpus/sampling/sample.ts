@@ -1,6 +1,6 @@
 /** @file Samples a corpus from the language model itself: answers to requests about many topics, batch by batch, so that a run that is killed goes on at the last whole batch. */
 import { hash } from "node:crypto";
-import { readFile, rm } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ArgumentError, CancelledError, FormatError } from "../../errors.ts";
 import { exists, removeLeftovers, writeTextWhole } from "../../files.ts";
@@ -112,7 +112,8 @@ export async function sampleCorpus(
       onProgress?.({ ...progress });
       continue;
     }
-    if (signal?.aborted) throw new CancelledError(`stopped after ${progress.tokens} tokens; the same command goes on from there`);
+    const stopped = () => new CancelledError(`stopped after ${progress.tokens} tokens; the same command goes on from there`);
+    if (signal?.aborted) throw stopped();
     const options = { maxTokens, temperature, topP, batchSize: SLOTS, ...(signal && { signal }) };
     const told = (completion: Completion) => {
       written += completion.tokens.length;
@@ -123,14 +124,18 @@ export async function sampleCorpus(
       });
     };
     const before = written;
-    const first = await model.generateBatch(
+    const answers = (prompts: string[], turn: number) =>
+      model.generateBatch(prompts, { ...options, seed: mix(seed, b, turn), onCompletion: told }).catch((error: unknown) => {
+        throw error instanceof CancelledError ? stopped() : error;
+      });
+    const first = await answers(
       ask.map(({ messages }) => prompt(messages)),
-      { ...options, seed: mix(seed, b, 0), onCompletion: told },
+      0,
     );
     const further = ask.flatMap(({ followUp }, i) => (followUp === undefined ? [] : [i]));
-    const second = await model.generateBatch(
+    const second = await answers(
       further.map((i) => prompt([...ask[i]!.messages, ...reply(first[i]!.text, ask[i]!.followUp!)])),
-      { ...options, seed: mix(seed, b, 1), onCompletion: told },
+      1,
     );
     const documents = ask.map((request, i) => {
       const turn = further.indexOf(i);
@@ -139,7 +144,6 @@ export async function sampleCorpus(
     const kept = documents.filter(({ text }) => text.trim() !== "");
     for (const part of [HELD_OUT, TRAIN]) {
       const path = join(folder, part, `${name}.jsonl.gz`);
-      await rm(path, { force: true });
       await writeRecords(
         path,
         kept.filter((each) => each.part === part).map(({ part: _, ...record }) => record),
