@@ -110,6 +110,7 @@ async function visit(browser: Browser, url: string): Promise<{ paint: number; co
   }).observe(document, { childList: true, subtree: true })`);
   await page.goto(url);
   await page.locator(".context").first().waitFor();
+  await page.waitForFunction(`performance.getEntriesByName("first-contentful-paint").length`);
   const times = (await page.evaluate(
     `({ paint: performance.getEntriesByName("first-contentful-paint")[0].startTime, contexts: window.contextsAt })`,
   )) as { paint: number; contexts: number };
