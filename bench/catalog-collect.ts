@@ -41,7 +41,7 @@ const K = 32;
 export async function collectTimes({ family, sizes, tokens, rounds, signal, onRound }: CollectPlan): Promise<CollectTimes> {
   const model = await LanguageModel.open(DEFAULT_MODEL);
   const { train: contexts } = await tokenizeCorpus(["sample"], model.tokenizer, {
-    startToken: model.tokenizer.endOfText,
+    startToken: model.tokenizer.startOfContext,
     contextSize: CONTEXT,
     maxTokens: tokens,
   });

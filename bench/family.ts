@@ -48,7 +48,7 @@ const program = new Command("bench:family")
     const model = await LanguageModel.open(id, { threads });
     const size = Math.ceil(tokens / CONTEXT);
     const { train: contexts } = await tokenizeCorpus(["sample"], model.tokenizer, {
-      startToken: model.tokenizer.endOfText,
+      startToken: model.tokenizer.startOfContext,
       contextSize: CONTEXT,
       maxTokens: 2 * (rounds + 1) * size * CONTEXT,
     });

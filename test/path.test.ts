@@ -30,7 +30,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "path-"));
   model = await LanguageModel.open();
   corpus = await tokenizeCorpus(["sample"], model.tokenizer, {
-    startToken: model.tokenizer.endOfText,
+    startToken: model.tokenizer.startOfContext,
     contextSize: 64,
     heldOutShare: 0.3,
     maxTokens: 14_000,
@@ -133,7 +133,7 @@ describe("evaluation", () => {
     const own = await model.losses([contexts.tokens(0), contexts.tokens(1)]);
     expect(crossEntropy.clean).toBeCloseTo(own.reduce((a, b) => a + b, 0) / own.length, 5);
     const { heldOut } = await tokenizeCorpus(["sample"], model.tokenizer, {
-      startToken: model.tokenizer.endOfText,
+      startToken: model.tokenizer.startOfContext,
       contextSize: 64,
       heldOutShare: 0,
       maxTokens: 1000,
@@ -146,7 +146,7 @@ describe("clamping", () => {
   const PROMPT = "The bridge over the river was built in 1932 by";
 
   async function changed(sae: SparseAutoencoder, targets: Parameters<typeof clamp>[1]): Promise<{ before: Matrix; after: Matrix }> {
-    const before = await model.residual([model.tokenizer.endOfText, ...model.tokenizer.encode(PROMPT)]);
+    const before = await model.residual([model.tokenizer.startOfContext, ...model.tokenizer.encode(PROMPT)]);
     const after = matrix(before.rows, before.cols, before.data.slice());
     await clamp(sae, targets).apply(after);
     return { before, after };
@@ -191,7 +191,7 @@ describe("clamping", () => {
     const direction = await model.residual(model.tokenizer.encode(" ocean"));
     const sae = relu([row(direction, 0).map((x) => x / rowNorms(direction)[0]!)]);
     const interventions = [clamp(sae, { 0: { share: 0.5 } })];
-    const prompt = [model.tokenizer.endOfText, ...model.tokenizer.encode(PROMPT)];
+    const prompt = [model.tokenizer.startOfContext, ...model.tokenizer.encode(PROMPT)];
     const tokens: number[] = [];
     for await (const { token } of model.generate(prompt, { interventions, maxTokens: 6 })) tokens.push(token);
     for (let n = 0; n < tokens.length; n++) {
@@ -255,7 +255,7 @@ test("train, catalogue, find: from text to a feature that fires where it should"
   expect(more).toBe(true);
   const byToken = await featuresByToken(catalog, off[0]!, runner, { limit: 3 });
   expect(byToken.map(({ text }) => text).join("")).toBe(off[0]);
-  const residual = await model.residual([model.tokenizer.endOfText, ...model.tokenizer.encode(off[0]!)]);
+  const residual = await model.residual([model.tokenizer.startOfContext, ...model.tokenizer.encode(off[0]!)]);
   const dense = toDense(await reopened.encode(takeRows(residual, [byToken.length])));
   const [strongest] = byToken.at(-1)!.features;
   expect(strongest!.activation).toBeCloseTo(Math.max(...dense.data), 3);

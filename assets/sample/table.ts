@@ -1,16 +1,13 @@
 /** @file Counts the sample with a model's tokenizer and writes the tables of ../README.md: `npx tsx assets/sample/table.ts MODEL.gguf`. */
 import { readFile, stat, writeFile } from "node:fs/promises";
 import { gunzipSync } from "node:zlib";
-import { Gguf } from "../../src/model/gguf/reader.ts";
 import { Tokenizer } from "../../src/model/tokenizer.ts";
 import { PACKAGES } from "./sources.mjs";
 
 type Count = { documents: number; characters: number; tokens: number };
 
 const sample = new URL("../sample.jsonl.gz", import.meta.url);
-const file = await Gguf.open(process.argv[2]!);
-const tokenizer = new Tokenizer(file);
-await file.close();
+const tokenizer = await Tokenizer.open(process.argv[2]!);
 const licences = new Map(
   PACKAGES.flatMap(({ licence, sources }) => Object.keys(sources).map((source) => [source, licence.replace(/ \(.*/, "")])),
 );

@@ -24,7 +24,7 @@ const thresholds = new WeakMap<LanguageModel, Promise<number>>();
 export function sinkThreshold(model: LanguageModel): Promise<number> {
   let threshold = thresholds.get(model);
   if (threshold === undefined) {
-    threshold = model.residual(model.tokenizer.encode(CALIBRATION_TEXT)).then(thresholdOf);
+    threshold = model.residual(model.tokenizer.encodePrompt(CALIBRATION_TEXT)).then(thresholdOf);
     thresholds.set(model, threshold);
   }
   return threshold;

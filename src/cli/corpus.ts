@@ -11,7 +11,6 @@ import { type Count, corpusStats } from "../corpus/stats.ts";
 import { ArgumentError } from "../errors.ts";
 import { cacheFolder } from "../files.ts";
 import { DEFAULT_MODEL, findModel } from "../model/find.ts";
-import { Gguf } from "../model/gguf/reader.ts";
 import { Tokenizer } from "../model/tokenizer.ts";
 import { interrupted, type ModelOptions, openModel, realNumber, threadsOption, wholeNumber, withJson } from "./options.ts";
 import { count, ProgressLine, percent, seconds, table } from "./terminal.ts";
@@ -78,9 +77,7 @@ function statsSubcommand(): Command {
       .option("--model <id or path>", "whose tokenizer counts", DEFAULT_MODEL),
   ).action(async (folder: string, { model, json }: { model: string; json: boolean }) => {
     await corpusFiles(folder); // says so before a model is fetched
-    const file = await Gguf.open(await findModel(model, { signal: interrupted }));
-    const tokenizer = new Tokenizer(file);
-    await file.close();
+    const tokenizer = await Tokenizer.open(await findModel(model, { signal: interrupted }));
     const line = new ProgressLine("counting");
     const stats = await corpusStats(folder, tokenizer, {
       signal: interrupted,

@@ -53,7 +53,7 @@ export function exploreCommand(): Command {
       characters: join(dataFolder(), "characters"),
     });
     // One token, so that the model is loaded, and known to work, before the first request.
-    await model.generateBatch([[model.tokenizer.endOfText]], { maxTokens: 1, signal: interrupted });
+    await model.generateBatch([[model.tokenizer.startOfContext]], { maxTokens: 1, signal: interrupted });
     await Promise.all([sinkThreshold(model), context.warmUp()]);
     const page = await readPage();
     const server = await serve(

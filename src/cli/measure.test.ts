@@ -61,7 +61,7 @@ async function features(name: string): Promise<Feature[]> {
 }
 
 async function corpus() {
-  const options = { startToken: model.tokenizer.endOfText, contextSize: 32, heldOutShare: 0 };
+  const options = { startToken: model.tokenizer.startOfContext, contextSize: 32, heldOutShare: 0 };
   return (await tokenizeCorpus([join(folder, "text.txt")], model.tokenizer, options)).train;
 }
 

@@ -117,7 +117,7 @@ export async function readCorpus(
   const line = new ProgressLine("reading text");
   try {
     return await tokenizeCorpus(sources, model.tokenizer, {
-      startToken: model.tokenizer.endOfText,
+      startToken: model.tokenizer.startOfContext,
       contextSize: context,
       heldOutShare: heldOut,
       seed,

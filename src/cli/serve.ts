@@ -24,7 +24,7 @@ export function serveCommand(): Command {
   ).action(async ({ host, port, token, allowHost, queue, json, ...options }: ServeOptions) => {
     const model = await openModel(options);
     // One token, so that the model is loaded, and known to work, before the first request.
-    await model.generateBatch([[model.tokenizer.endOfText]], { maxTokens: 1, signal: interrupted });
+    await model.generateBatch([[model.tokenizer.startOfContext]], { maxTokens: 1, signal: interrupted });
     const server = await startServer(model, {
       host,
       port,

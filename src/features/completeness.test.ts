@@ -23,7 +23,7 @@ function reader(dIn: number, x: (words: readonly string[]) => Record<number, num
   const model = {
     passes: 0,
     tokenizer: {
-      endOfText: START,
+      startOfContext: START,
       encode: (text: string) =>
         (text.match(/\s?\w+|\W/g) ?? []).map((piece) => {
           if (!vocabulary.includes(piece)) vocabulary.push(piece);

@@ -12,7 +12,7 @@ import { fitLogistic, type LogisticFit } from "./completeness/logistic.ts";
 /** What the study needs of a language model. */
 export interface ResidualReader {
   readonly tokenizer: {
-    readonly endOfText: number;
+    readonly startOfContext: number;
     encode(text: string): number[];
     stream(): (token: number) => string;
   };
@@ -230,7 +230,7 @@ async function residualsAt(
 ): Promise<{ x: Matrix; textOf: number[] }> {
   const encoded = texts.map((text) => model.tokenizer.encode(text));
   const residual = await model.residual(
-    encoded.map((tokens) => [model.tokenizer.endOfText, ...tokens]),
+    encoded.map((tokens) => [model.tokenizer.startOfContext, ...tokens]),
     { signal },
   );
   const norms = rowNorms(residual);

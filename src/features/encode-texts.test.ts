@@ -29,7 +29,7 @@ test("every token has its row, wherever its text stands; the token before a text
   expect([...text]).toEqual([0, 0, 0, 0, 1, 2, 2, 2]);
   expect([...position]).toEqual([0, 1, 2, 3, 0, 0, 1, 2]);
   for (const [r, t] of text.entries()) {
-    const residual = await model.residual([model.tokenizer.endOfText, ...texts[t]!]);
+    const residual = await model.residual([model.tokenizer.startOfContext, ...texts[t]!]);
     for (let c = 0; c < residual.cols; c++) {
       const expected = Math.max(0, residual.data[(1 + position[r]!) * residual.cols + c]!);
       expect(activation(features, r, c)).toBeCloseTo(expected, 4);

@@ -23,7 +23,7 @@ export async function encodeTexts(
   { signal }: { signal?: AbortSignal | undefined } = {},
 ): Promise<EncodedTexts> {
   const residual = await model.residual(
-    texts.map((tokens) => [model.tokenizer.endOfText, ...tokens]),
+    texts.map((tokens) => [model.tokenizer.startOfContext, ...tokens]),
     { signal },
   );
   const rows: number[] = [];

@@ -60,7 +60,7 @@ test("on a model: equal to Pearson's r over all ordinary tokens, for each featur
   );
   const sae = new SparseAutoencoder(engine, {});
   const tokens = Int32Array.from({ length: 6 * 29 }, () => 3 + Math.floor(random() * 300));
-  const contexts = new ContextSet(30, model.tokenizer.endOfText, [{ id: "a", tokens: tokens.length }], [tokens]);
+  const contexts = new ContextSet(30, model.tokenizer.startOfContext, [{ id: "a", tokens: tokens.length }], [tokens]);
 
   const drawn = permutation(contexts.size, seededRandom(0)).subarray(0, 5);
   const { residual, neurons } = await model.neurons(Array.from(drawn, (i) => contexts.tokens(i)));

@@ -25,7 +25,7 @@ let corpus: ContextSet;
 
 beforeAll(async () => {
   model = await LanguageModel.open();
-  const options = { startToken: model.tokenizer.endOfText, contextSize: 64, heldOutShare: 0, maxTokens: 14_000 };
+  const options = { startToken: model.tokenizer.startOfContext, contextSize: 64, heldOutShare: 0, maxTokens: 14_000 };
   corpus = (await tokenizeCorpus(["sample"], model.tokenizer, options)).train;
   sae = await autoencoder(model);
 });
@@ -121,7 +121,7 @@ test("a run that was stopped goes on from its journal, and ends with the same nu
   await using tiny = await LanguageModel.open(fileURLToPath(new URL("../model/fixtures/llama.gguf", import.meta.url)));
   const random = seededRandom(3);
   const tokens = Int32Array.from({ length: 4 * 63 }, () => 3 + Math.floor(30 * random()));
-  const contexts = new ContextSet(64, tiny.tokenizer.endOfText, [{ id: "a", tokens: tokens.length }], [tokens]);
+  const contexts = new ContextSet(64, tiny.tokenizer.startOfContext, [{ id: "a", tokens: tokens.length }], [tokens]);
   const own = await autoencoder(tiny);
   // Long enough that eight features fill a group, and ten take two.
   const measure = (options: CausalEffectOptions) => collect(causalEffects(tiny, own, contexts, { contexts: 2, tokens: 64, ...options }));

@@ -100,7 +100,7 @@ test("steering scores that were stopped go on from their journal, and end with t
   );
   const sae = new SparseAutoencoder(engine, {});
   const tokens = Int32Array.from({ length: 200 }, () => 3 + Math.floor(30 * random()));
-  const corpus = new ContextSet(64, tiny.tokenizer.endOfText, [{ id: "a", tokens: tokens.length }], [tokens]);
+  const corpus = new ContextSet(64, tiny.tokenizer.startOfContext, [{ id: "a", tokens: tokens.length }], [tokens]);
   const candidates = [2, 0, 1].map((feature) => ({ feature, tokens: [{ token: 3 + feature, count: 9, mean: 1 }], top: [] }));
   const measure = async (options: SteeringScoreOptions) => {
     const results = [];
@@ -130,13 +130,13 @@ describe("the steering score on the default model", () => {
   beforeAll(async () => {
     model = await LanguageModel.open();
     // Feature 0 points where " ocean" leads; feature 1 too, and is never active.
-    const residual = await model.residual([model.tokenizer.endOfText, ...model.tokenizer.encode(" ocean")]);
+    const residual = await model.residual([model.tokenizer.startOfContext, ...model.tokenizer.encode(" ocean")]);
     const unit = row(residual, 1).map((x) => x / rowNorms(residual)[1]!);
     const engine = createEngine({ dIn: unit.length, dSae: 2, activation: { kind: "relu" }, applyBDecToInput: false, threads: 1 });
     engine.write("wDec", Float32Array.from([...unit, ...unit]));
     sae = new SparseAutoencoder(engine, {});
     const tokens = model.tokenizer.encode("The cat sat on the mat, and the rest of the day was as long as any other day.".repeat(20));
-    corpus = new ContextSet(64, model.tokenizer.endOfText, [{ id: "a", tokens: tokens.length }], [Int32Array.from(tokens)]);
+    corpus = new ContextSet(64, model.tokenizer.startOfContext, [{ id: "a", tokens: tokens.length }], [Int32Array.from(tokens)]);
   });
   afterAll(() => model.close());
 
@@ -147,7 +147,7 @@ describe("the steering score on the default model", () => {
   }
 
   test("is 1 towards contexts that read like the steered text, 0 without a clamp, and repeatable", async () => {
-    const prompts = PROMPTS.map((prompt) => [model.tokenizer.endOfText, ...model.tokenizer.encode(prompt)]);
+    const prompts = PROMPTS.map((prompt) => [model.tokenizer.startOfContext, ...model.tokenizer.encode(prompt)]);
     const interventions = [clamp(sae, { 0: { share: 0.5 } })];
     const steered = await model.generateBatch(prompts, { maxTokens: 12, interventions });
     const plain = await model.generateBatch(prompts, { maxTokens: 12 });

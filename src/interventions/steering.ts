@@ -112,7 +112,7 @@ export async function* steeringScores(
   { share = DEFAULT_SHARE, prompts = NEUTRAL, maxTokens = 24, journal, signal, onProgress }: SteeringScoreOptions = {},
 ): AsyncGenerator<FeatureSteering, void, undefined> {
   if (prompts.length === 0) throw new ArgumentError("no prompt to continue; name at least one");
-  const beginnings = prompts.map((prompt) => [model.tokenizer.endOfText, ...model.tokenizer.encode(prompt)]);
+  const beginnings = prompts.map((prompt) => [model.tokenizer.startOfContext, ...model.tokenizer.encode(prompt)]);
   const vocabulary = new Vocabulary(model.tokenizer, corpus);
   const interventions = candidates.map(({ feature }) => [clamp(sae, { [feature]: { share } })]);
   const options = { maxTokens, batchSize: prompts.length, signal };

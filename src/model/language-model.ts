@@ -96,7 +96,7 @@ export class LanguageModel {
       const cut = hook !== undefined ? hookLayer(hook, layers) : checkLayer(layer ?? Math.floor(layers / 2), layers);
       const embedding = await file.readBytes("token_embd.weight");
       const id = path === model ? basename(path, ".gguf") : model;
-      return new LanguageModel(id, file, family, new Tokenizer(file), embedding, cut, threads);
+      return new LanguageModel(id, file, family, Tokenizer.fromGguf(file), embedding, cut, threads);
     } catch (error) {
       await file.close();
       throw error;
@@ -294,7 +294,7 @@ export class LanguageModel {
   }
 
   #tokens(prompt: string | Tokens): Tokens {
-    return typeof prompt === "string" ? this.tokenizer.encode(prompt) : prompt;
+    return typeof prompt === "string" ? this.tokenizer.encodePrompt(prompt) : prompt;
   }
 
   /** Embeddings of contexts, stacked, [Σ tokens, dIn]. The table stays quantised in memory; rows are decoded as they are needed. @throws ArgumentError */

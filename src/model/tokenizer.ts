@@ -1,27 +1,18 @@
-/** @file Text to token ids and back, and chats to prompts, from a GGUF file's metadata. Byte-level BPE (what GGUF calls `gpt2`). */
+/** @file Text to token ids and back, and chats to prompts: BPE on bytes or on characters, from a GGUF file or from a folder with a tokenizer.json. */
 import { Template } from "@huggingface/jinja";
-import { Tokenizer as Bpe } from "@huggingface/tokenizers";
-import { ArgumentError, FormatError, UnsupportedError } from "../errors.ts";
-import type { Gguf, MetadataValue } from "./gguf/reader.ts";
+import { Tokenizer as Pipeline } from "@huggingface/tokenizers";
+import { ArgumentError, UnsupportedError } from "../errors.ts";
+import { isFolder } from "../files.ts";
+import { Gguf } from "./gguf/reader.ts";
+import { BytePairs } from "./tokenizers/bpe.ts";
+import { tokenizerOfFolder } from "./tokenizers/folder.ts";
+import { tokenizerOfGguf } from "./tokenizers/gguf.ts";
+import type { TokenizerParts } from "./tokenizers/parts.ts";
 
 export interface Message {
   role: string;
   content: string;
 }
-
-/** How `tokenizer.ggml.pre` splits text before BPE. */
-const PRE_TOKENIZERS: Readonly<Record<string, object>> = {
-  "gpt-2": byteLevel(),
-  smollm: { type: "Sequence", pretokenizers: [{ type: "Digits", individual_digits: true }, byteLevel()] },
-};
-
-function byteLevel(): object {
-  return { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true };
-}
-
-// GGUF's token types (llama_token_type): control tokens and user-defined ones are found in text before BPE sees it.
-const CONTROL = 3;
-const USER_DEFINED = 4;
 
 // Byte-level BPE spells each byte as one printable character: itself where it is printable Latin-1, else U+0100 and on. (GPT-2's bytes_to_unicode.)
 const BYTE_OF = new Map<string, number>();
@@ -31,73 +22,57 @@ for (let byte = 0, next = 256; byte < 256; byte++) {
 }
 
 const utf8 = new TextEncoder();
+const NOTHING = new Uint8Array();
 
 export class Tokenizer {
   readonly vocabularySize: number;
-  /** The token that begins a text (if the model has one), and the one that separates texts: what a context of plain text begins with. */
+  /** The token that begins a text, if the model has one; and the one that separates texts. */
   readonly beginOfText: number | undefined;
   readonly endOfText: number;
+  /** What a context of plain text begins with: `beginOfText` where the model was trained on texts that begin so, else `endOfText`. */
+  readonly startOfContext: number;
   /** Tokens at which an answer ends. */
   readonly endOfAnswer: ReadonlySet<number>;
-  readonly #tokens: readonly string[];
+  readonly #parts: TokenizerParts;
+  readonly #added: ReadonlySet<number>;
   readonly #special: ReadonlySet<number>;
-  readonly #bpe: Bpe;
-  readonly #definition: BpeDefinition;
-  readonly #template: string | undefined;
-  #plainBpe: Bpe | undefined;
+  readonly #model: BytePairs;
+  readonly #pipeline: Pipeline;
+  #plainPipeline: Pipeline | undefined;
+
+  /** @throws UnsupportedError */
+  constructor(parts: TokenizerParts) {
+    this.#parts = parts;
+    this.vocabularySize = parts.vocabularySize;
+    this.beginOfText = parts.beginOfText;
+    this.endOfText = parts.endOfText;
+    this.startOfContext = parts.addsBeginOfText ? parts.beginOfText! : parts.endOfText;
+    this.endOfAnswer = new Set(parts.endOfAnswer);
+    this.#added = new Set(parts.added.map(({ id }) => id));
+    this.#special = new Set(parts.added.filter(({ special }) => special).map(({ id }) => id));
+    this.#model = new BytePairs(parts.vocabulary);
+    this.#pipeline = this.#newPipeline(true);
+  }
 
   /** @throws FormatError, UnsupportedError */
-  constructor(file: Pick<Gguf, "path" | "metadata">) {
-    const model = file.metadata.get("tokenizer.ggml.model");
-    if (model !== "gpt2") {
-      throw new UnsupportedError(`${file.path} has a tokenizer of kind ${quote(model)}; Monoscope reads "gpt2" (byte-level BPE).`);
-    }
-    const pre = file.metadata.get("tokenizer.ggml.pre");
-    const preTokenizer = typeof pre === "string" && Object.hasOwn(PRE_TOKENIZERS, pre) ? PRE_TOKENIZERS[pre] : undefined;
-    if (preTokenizer === undefined) {
-      const known = Object.keys(PRE_TOKENIZERS).join(", ");
-      throw new UnsupportedError(`${file.path} splits text in the way ${quote(pre)}; Monoscope knows ${known}.`);
-    }
-    const tokens = list(file, "tokens", (t) => typeof t === "string");
-    const types = list(file, "token_type", (t) => typeof t === "number");
-    const merges = list(file, "merges", (m): m is string => typeof m === "string" && m.includes(" ", 1));
-    if (types.length !== tokens.length) throw new FormatError(`${file.path} has ${tokens.length} tokens and ${types.length} token types.`);
+  static fromGguf(file: Pick<Gguf, "path" | "metadata">): Tokenizer {
+    return new Tokenizer(tokenizerOfGguf(file));
+  }
 
-    const id = (key: string): number | undefined => {
-      const value = file.metadata.get(`tokenizer.ggml.${key}_token_id`);
-      return typeof value === "number" && value < tokens.length ? value : undefined;
-    };
-    const named = (text: string): number | undefined => {
-      const index = tokens.indexOf(text);
-      return index < 0 ? undefined : index;
-    };
-    this.beginOfText = id("bos");
-    const eos = id("eos");
-    const endOfText = named("<|endoftext|>") ?? named("<|end_of_text|>") ?? eos ?? this.beginOfText;
-    if (endOfText === undefined) throw new FormatError(`${file.path} names no end-of-text token (tokenizer.ggml.eos_token_id).`);
-    this.endOfText = endOfText;
-    this.endOfAnswer = new Set([eos, id("eot"), endOfText].filter((t) => t !== undefined));
+  /** From the tokenizer.json of a folder, and what lies beside it. @throws NotFoundError, FormatError, UnsupportedError */
+  static async fromFolder(folder: string): Promise<Tokenizer> {
+    return new Tokenizer(await tokenizerOfFolder(folder));
+  }
 
-    const added = types.flatMap((type, i) =>
-      type === CONTROL || type === USER_DEFINED
-        ? [{ id: i, content: tokens[i]!, single_word: false, lstrip: false, rstrip: false, normalized: false, special: type === CONTROL }]
-        : [],
-    );
-    this.#definition = {
-      version: "1.0",
-      added_tokens: added,
-      normalizer: null,
-      pre_tokenizer: preTokenizer,
-      post_processor: null,
-      decoder: null,
-      model: { type: "BPE", vocab: Object.fromEntries(tokens.map((t, i) => [t, i])), merges },
-    };
-    this.#bpe = new Bpe(this.#definition, {});
-    this.#tokens = tokens;
-    this.#special = new Set(added.map((t) => t.id));
-    this.vocabularySize = tokens.length;
-    const template = file.metadata.get("tokenizer.chat_template");
-    this.#template = typeof template === "string" ? template : undefined;
+  /** @param path a GGUF file or a folder @throws NotFoundError, FormatError, UnsupportedError */
+  static async open(path: string): Promise<Tokenizer> {
+    if (await isFolder(path)) return Tokenizer.fromFolder(path);
+    const file = await Gguf.open(path);
+    try {
+      return Tokenizer.fromGguf(file);
+    } finally {
+      await file.close();
+    }
   }
 
   /**
@@ -106,13 +81,26 @@ export class Tokenizer {
    */
   encode(text: string, { special = true }: { special?: boolean } = {}): number[] {
     if (text === "") return [];
-    if (!special) this.#plainBpe ??= new Bpe({ ...this.#definition, added_tokens: [] }, {});
-    const bpe = special ? this.#bpe : this.#plainBpe!;
-    return bpe.encode(text, { add_special_tokens: false }).ids;
+    if (!special) this.#plainPipeline ??= this.#newPipeline(false);
+    const pipeline = special ? this.#pipeline : this.#plainPipeline!;
+    return pipeline.encode(text, { add_special_tokens: false }).ids;
   }
 
-  /** The text of `ids`, special tokens spelled out. Bytes that are no UTF-8 become U+FFFD. @throws ArgumentError for an id outside the vocabulary */
+  /** Token ids of a text that a model is to go on with: after the token that begins a text, where the model wants one and `text` does not spell it. */
+  encodePrompt(text: string): number[] {
+    const ids = this.encode(text);
+    const { addsBeginOfText, beginOfText } = this.#parts;
+    return addsBeginOfText && ids[0] !== beginOfText ? [beginOfText!, ...ids] : ids;
+  }
+
+  /** The text of `ids`, special tokens spelled out; a space that encoding puts before every text is left out. Bytes that are no UTF-8 become U+FFFD. @throws ArgumentError for an id outside the vocabulary */
   decode(ids: ArrayLike<number>): string {
+    const text = this.#decode(ids);
+    const { spelling } = this.#parts;
+    return spelling.kind === "spaces" && spelling.stripsFirst && text.startsWith(" ") ? text.slice(1) : text;
+  }
+
+  #decode(ids: ArrayLike<number>): string {
     const bytes = Array.from(ids, (id) => this.bytes(id));
     return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Buffer.concat(bytes));
   }
@@ -125,7 +113,7 @@ export class Tokenizer {
 
   /** The text of one token, for display; U+FFFD stands for the part of a character. @throws ArgumentError */
   tokenText(id: number): string {
-    return this.decode([id]);
+    return this.#decode([id]);
   }
 
   /** Whether the token is a special one, such as `<|im_end|>`. */
@@ -136,28 +124,28 @@ export class Tokenizer {
   /** The prompt that asks for the assistant's next message, as the model's chat template spells it. @throws UnsupportedError, ArgumentError */
   chatPrompt(messages: readonly Message[]): string {
     if (messages.length === 0) throw new ArgumentError("a chat needs at least one message, found none");
-    if (this.#template === undefined) {
+    const { chatTemplate, roles } = this.#parts;
+    if (chatTemplate === undefined) {
       throw new UnsupportedError("the model has no chat template: it was not made for chats. Use generate, or an instruction-tuned model.");
     }
-    const text = (id: number | undefined) => (id === undefined ? "" : this.#tokens[id]!);
-    const [eos] = this.endOfAnswer;
     try {
-      return new Template(this.#template).render({
-        messages,
-        add_generation_prompt: true,
-        bos_token: text(this.beginOfText),
-        eos_token: text(eos),
-      });
+      return new Template(chatTemplate).render({ bos_token: "", eos_token: "", ...roles, messages, add_generation_prompt: true });
     } catch (error) {
       throw new ArgumentError(`the model's chat template refuses these messages: ${(error as Error).message}`, { cause: error });
     }
   }
 
-  /** The bytes that a token stands for. @throws ArgumentError for an id outside the vocabulary */
+  /** The bytes that a token stands for; none for a row of the model's vocabulary that its tokenizer does not use. @throws ArgumentError for an id outside the vocabulary */
   bytes(id: number): Uint8Array {
-    const token = this.#tokens[id];
-    if (token === undefined) throw new ArgumentError(`token ${id} is outside the vocabulary of ${this.vocabularySize}`);
-    if (this.#special.has(id)) return utf8.encode(token);
+    if (!(id >= 0 && id < this.vocabularySize)) throw new ArgumentError(`token ${id} is outside the vocabulary of ${this.vocabularySize}`);
+    const token = this.#parts.tokens[id];
+    if (token === undefined) return NOTHING;
+    const { spelling } = this.#parts;
+    if (spelling.kind === "spaces") {
+      const [, byte] = (spelling.byteFallback && /^<0x([0-9A-F]{2})>$/.exec(token)) || [];
+      return byte === undefined ? utf8.encode(token.replaceAll("▁", " ")) : Uint8Array.of(Number.parseInt(byte, 16));
+    }
+    if (this.#added.has(id)) return utf8.encode(token);
     const bytes = new Uint8Array(token.length);
     for (let i = 0; i < token.length; i++) {
       const byte = BYTE_OF.get(token[i]!);
@@ -166,22 +154,28 @@ export class Tokenizer {
     }
     return bytes;
   }
-}
 
-/** What `@huggingface/tokenizers` is built from: the contents of a tokenizer.json. */
-interface BpeDefinition {
-  added_tokens: object[];
-  [part: string]: unknown;
-}
-
-function quote(value: MetadataValue | undefined): string {
-  return value === undefined ? "(none given)" : JSON.stringify(String(value));
-}
-
-function list<T extends MetadataValue>(file: Pick<Gguf, "path" | "metadata">, key: string, is: (value: MetadataValue) => value is T): T[] {
-  const values = file.metadata.get(`tokenizer.ggml.${key}`);
-  if (!Array.isArray(values) || !values.every(is)) {
-    throw new FormatError(`${file.path}: tokenizer.ggml.${key} is missing or of the wrong type. The file is incomplete; fetch it again.`);
+  /** What finds added tokens in a text, normalizes what lies between, and splits it into words for the model. */
+  #newPipeline(special: boolean): Pipeline {
+    const { added, normalizer, preTokenizer, path } = this.#parts;
+    try {
+      const pipeline = new Pipeline(
+        {
+          version: "1.0",
+          added_tokens: added.filter((token) => special || !token.special),
+          normalizer,
+          pre_tokenizer: preTokenizer,
+          post_processor: null,
+          decoder: null,
+          model: { type: "BPE", vocab: {}, merges: [] },
+        },
+        {},
+      );
+      const encode = (words: readonly string[]) => this.#model.encode(words);
+      pipeline.model = Object.assign(encode, { tokens_to_ids: this.#parts.vocabulary.ids });
+      return pipeline;
+    } catch (error) {
+      throw new UnsupportedError(`${path} has a part that Monoscope does not know: ${(error as Error).message}`, { cause: error });
+    }
   }
-  return values;
 }

@@ -22,7 +22,7 @@ class Parrot implements ServedModel {
   readonly config = { contextLength: 32 };
   readonly #words: string[] = [];
   readonly tokenizer: ServedModel["tokenizer"] = {
-    encode: (text: string) => text.split(" ").map((word, i) => this.#words.push(i === 0 ? word : ` ${word}`) - 1),
+    encodePrompt: (text: string) => text.split(" ").map((word, i) => this.#words.push(i === 0 ? word : ` ${word}`) - 1),
     chatPrompt: (messages: readonly { content: string }[]) => messages.map(({ content }) => content).join(" "),
     bytes: (token) => Buffer.from(this.#words[token]!),
     stream: () => (token) => this.#words[token]!,

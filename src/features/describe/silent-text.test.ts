@@ -38,7 +38,7 @@ test("gives the stretches in which the feature is silent, and all of them if ask
   const threshold = await sinkThreshold(model);
   const activeIn = await Promise.all(
     stretches.map(async ({ tokens }) => {
-      const residual = await model.residual([model.tokenizer.endOfText, ...tokens]);
+      const residual = await model.residual([model.tokenizer.startOfContext, ...tokens]);
       const { data, cols } = residual;
       const cut = -sae.reader(0).bias;
       const active = new Set<number>();

@@ -128,7 +128,7 @@ function partsOf(passage: z.infer<typeof tokenizeRequest>, said: string | undefi
   if (said !== undefined && passage.text !== undefined)
     throw new Problem(400, "an answer is to messages, not to a text", { param: "answer", code: "invalid_request" });
   const own = passageTokens(passage, tokenizer);
-  const [before, ids] = said === undefined ? [[tokenizer.endOfText], own] : [own, tokenizer.encode(said)];
+  const [before, ids] = said === undefined ? [[tokenizer.startOfContext], own] : [own, tokenizer.encode(said)];
   checkLength([said === undefined ? ids : [...before, ...ids]], passage.text === undefined ? "messages" : "text");
   return { before, ids };
 }

@@ -17,7 +17,7 @@ export interface Engine {
 /** What the server needs of a language model. */
 export interface ServedModel extends Pick<LanguageModel, "id"> {
   readonly config: Pick<LanguageModel["config"], "contextLength">;
-  readonly tokenizer: Pick<Tokenizer, "encode" | "chatPrompt" | "bytes" | "stream">;
+  readonly tokenizer: Pick<Tokenizer, "encodePrompt" | "chatPrompt" | "bytes" | "stream">;
   batcher(): Promise<Engine>;
 }
 

@@ -11,7 +11,7 @@ export function chatText(
   model: ServedModel,
   request: ChatRequest,
 ): { prompts: Job["prompts"]; maxTokens: number; logprobs: number | undefined } {
-  const prompt = model.tokenizer.encode(model.tokenizer.chatPrompt(request.messages));
+  const prompt = model.tokenizer.encodePrompt(model.tokenizer.chatPrompt(request.messages));
   const wanted = request.max_completion_tokens ?? request.max_tokens;
   const room = roomAfter(prompt, wanted, model.config.contextLength, "messages");
   return {

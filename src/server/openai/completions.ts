@@ -9,7 +9,7 @@ export function completionText(
   request: CompletionRequest,
 ): { prompts: Job["prompts"]; echo?: readonly string[]; maxTokens: number; logprobs: number | undefined } {
   const { tokenizer, config } = model;
-  const prompts = request.prompt.map((prompt: string | number[]) => (typeof prompt === "string" ? tokenizer.encode(prompt) : prompt));
+  const prompts = request.prompt.map((prompt: string | number[]) => (typeof prompt === "string" ? tokenizer.encodePrompt(prompt) : prompt));
   for (const prompt of prompts) roomAfter(prompt, request.max_tokens, config.contextLength, "prompt");
   const text = (tokens: readonly number[]) => Buffer.concat(tokens.map((token) => tokenizer.bytes(token))).toString("utf8");
   return { prompts, maxTokens: request.max_tokens, logprobs: request.logprobs, ...(request.echo && { echo: prompts.map(text) }) };

@@ -1,0 +1,196 @@
+/** @file A tokenizer from a folder as transformers saves it: tokenizer.json, and what the files beside it say of special tokens, chats and where an answer ends. */
+import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { FormatError, NotFoundError, UnsupportedError } from "../../errors.ts";
+import { rankByMerges, type Vocabulary } from "./bpe.ts";
+import { endOfText } from "./gguf.ts";
+import { type AddedToken, type Json, portable, type Spelling, type TokenizerParts } from "./parts.ts";
+
+const DEFINITION = "tokenizer.json";
+const CONFIGURATION = "tokenizer_config.json";
+const SPECIAL_TOKENS = "special_tokens_map.json";
+const TEMPLATE = "chat_template.jinja";
+const OLD_TEMPLATE = "chat_template.json";
+const GENERATION = "generation_config.json";
+
+/** Files that a tokenizer is read from, beside config.json. */
+export const TOKENIZER_FILES: readonly string[] = [DEFINITION, CONFIGURATION, SPECIAL_TOKENS, TEMPLATE, OLD_TEMPLATE, GENERATION];
+
+const MAX_BYTES = 1 << 27; // Gemma 3's tokenizer.json has 33 MB, the largest published
+const MAX_TOKENS = 1 << 22; // the largest published vocabulary has 262,144 tokens
+
+/** @throws NotFoundError, FormatError, UnsupportedError */
+export async function tokenizerOfFolder(folder: string): Promise<TokenizerParts> {
+  const path = join(folder, DEFINITION);
+  const definition = await readJson(path);
+  if (definition === undefined)
+    throw new NotFoundError(
+      `${folder} has no ${DEFINITION}. Other tokenizers are not read; transformers writes it: AutoTokenizer.from_pretrained(…).save_pretrained(…).`,
+    );
+  const [configuration, special, generation, config, oldTemplate] = await Promise.all(
+    [CONFIGURATION, SPECIAL_TOKENS, GENERATION, "config.json", OLD_TEMPLATE].map(
+      async (name) => (await readJson(join(folder, name))) ?? {},
+    ),
+  );
+  const { model, vocabulary } = modelOf(definition, path);
+  const added = addedTokens(definition.added_tokens, configuration!.added_tokens_decoder, path);
+  const tokens: (string | undefined)[] = [];
+  for (const [token, id] of vocabulary.ids) tokens[id] = token;
+  for (const { id, content } of added) tokens[id] = content;
+
+  const roles: Record<string, string> = {};
+  for (const [role, value] of Object.entries({ ...special, ...configuration })) {
+    const text = typeof value === "object" && value !== null ? (value as Json).content : value;
+    if (role.endsWith("_token") && typeof text === "string") roles[role] = text;
+  }
+  const idOf = (text: string | undefined) => {
+    const found = text === undefined ? -1 : (added.find(({ content }) => content === text)?.id ?? vocabulary.ids.get(text) ?? -1);
+    return found < 0 ? undefined : found;
+  };
+  const known = (ids: unknown) =>
+    [ids].flat().filter((id): id is number => typeof id === "number" && Number.isInteger(id) && id >= 0 && id < MAX_TOKENS);
+  const begin = idOf(roles.bos_token) ?? known(config!.bos_token_id)[0];
+  const eos = idOf(roles.eos_token) ?? known(config!.eos_token_id)[0];
+  const end = endOfText((text) => idOf(text) ?? -1) ?? eos ?? begin;
+  if (end === undefined) throw new FormatError(`${path}: no token ends a text. ${CONFIGURATION} should name its eos_token.`);
+  const rows = config!.vocab_size ?? (config!.text_config as Json | undefined)?.vocab_size;
+  return {
+    path,
+    tokens,
+    vocabularySize: Math.max(tokens.length, known(rows)[0] ?? 0),
+    added,
+    vocabulary,
+    normalizer: (definition.normalizer ?? null) as Json | null,
+    preTokenizer: portable((definition.pre_tokenizer ?? null) as Json | null, path),
+    spelling: spellingOf(definition, model, path),
+    beginOfText: begin,
+    endOfText: end,
+    addsBeginOfText:
+      begin !== undefined &&
+      (typeof configuration!.add_bos_token === "boolean"
+        ? configuration!.add_bos_token
+        : templateBegins(definition.post_processor, tokens[begin])),
+    endOfAnswer: [...known(generation!.eos_token_id), ...(eos === undefined ? [] : [eos]), ...known(config!.eos_token_id), end],
+    chatTemplate:
+      (await readText(join(folder, TEMPLATE))) ?? templateOf(configuration!.chat_template) ?? templateOf(oldTemplate!.chat_template),
+    roles,
+  };
+}
+
+function modelOf(definition: Json, path: string): { model: Json; vocabulary: Vocabulary } {
+  const model = definition.model as Json | null | undefined;
+  if (typeof model !== "object" || model === null)
+    throw new FormatError(`${path} has no model. It is no tokenizer, or incomplete; fetch it again.`);
+  const { vocab, merges } = model;
+  if ((model.type ?? "BPE") !== "BPE" || !Array.isArray(merges))
+    throw new UnsupportedError(`${path} is a tokenizer of kind ${JSON.stringify(model.type ?? "unknown")}; Monoscope reads BPE.`);
+  if (model.end_of_word_suffix || model.continuing_subword_prefix)
+    throw new UnsupportedError(
+      `${path} marks the parts of words ("${model.end_of_word_suffix || model.continuing_subword_prefix}"), which Monoscope does not read.`,
+    );
+  if (typeof vocab !== "object" || vocab === null) throw new FormatError(`${path} has no vocabulary. It is incomplete; fetch it again.`);
+  const ids = new Map<string, number>();
+  for (const [token, id] of Object.entries(vocab as Json)) {
+    if (!Number.isInteger(id) || (id as number) < 0 || (id as number) >= MAX_TOKENS)
+      throw new FormatError(`${path}: token ${JSON.stringify(token)} has the id ${JSON.stringify(id)}.`);
+    ids.set(token, id as number);
+  }
+  const pairs = merges.map((merge: unknown, i): [string, string] => {
+    const pair = typeof merge === "string" ? merge.split(" ") : merge;
+    if (!Array.isArray(pair) || pair.length !== 2 || !pair.every((part) => typeof part === "string"))
+      throw new FormatError(`${path}: merge ${i} is ${JSON.stringify(merge)?.slice(0, 60)}, not a pair of tokens.`);
+    return pair as [string, string];
+  });
+  const { unk_token: unknown } = model;
+  return {
+    model,
+    vocabulary: {
+      ids,
+      rank: rankByMerges(pairs),
+      unknown: typeof unknown === "string" && ids.has(unknown) ? unknown : undefined,
+      fuseUnknown: model.fuse_unk === true,
+      byteFallback: model.byte_fallback === true,
+      wholeWords: model.ignore_merges === true,
+    },
+  };
+}
+
+/** Those of tokenizer.json, and what tokenizer_config.json adds to them. */
+function addedTokens(listed: unknown, more: unknown, path: string): AddedToken[] {
+  const added = new Map<number, AddedToken>();
+  const further = Object.entries((more ?? {}) as Json).map(([id, token]) => ({ id: Number(id), ...(token as object) }));
+  for (const token of [...((listed ?? []) as Json[]), ...further] as Json[]) {
+    const { id, content } = token;
+    if (!Number.isInteger(id) || (id as number) < 0 || (id as number) >= MAX_TOKENS || typeof content !== "string" || content === "")
+      throw new FormatError(`${path}: an added token is ${JSON.stringify(token).slice(0, 100)}, without an id or a text.`);
+    if (added.has(id as number)) continue;
+    const flag = (name: string, otherwise = false) => (typeof token[name] === "boolean" ? (token[name] as boolean) : otherwise);
+    const isSpecial = flag("special");
+    added.set(id as number, {
+      id: id as number,
+      content,
+      special: isSpecial,
+      single_word: flag("single_word"),
+      lstrip: flag("lstrip"),
+      rstrip: flag("rstrip"),
+      normalized: flag("normalized", !isSpecial),
+    });
+  }
+  return [...added.values()];
+}
+
+/** @throws UnsupportedError */
+function spellingOf(definition: Json, model: Json, path: string): Spelling {
+  const decoder = definition.decoder as Json | null | undefined;
+  const parts = (decoder?.type === "Sequence" ? decoder.decoders : decoder ? [decoder] : []) as readonly Json[];
+  const has = (type: string) => parts.find((part) => part.type === type);
+  if (has("ByteLevel") || (parts.length === 0 && JSON.stringify(definition.pre_tokenizer ?? null).includes('"ByteLevel"')))
+    return { kind: "bytes" };
+  const [metaspace, strip] = [has("Metaspace"), has("Strip")];
+  if (!metaspace && !(has("Replace") && JSON.stringify(has("Replace")).includes("▁")))
+    throw new UnsupportedError(
+      `${path} spells tokens in a way that Monoscope does not know (decoder ${JSON.stringify(decoder ?? null).slice(0, 100)}).`,
+    );
+  return {
+    kind: "spaces",
+    byteFallback: has("ByteFallback") !== undefined || (metaspace !== undefined && model.byte_fallback === true),
+    stripsFirst: metaspace ? metaspace.prepend_scheme !== "never" && metaspace.add_prefix_space !== false : Number(strip?.start ?? 0) > 0,
+  };
+}
+
+/** Whether a post-processor puts `token` before a text. */
+function templateBegins(processor: unknown, token: string | undefined): boolean {
+  const { type, processors, single } = (processor ?? {}) as { type?: string; processors?: unknown[]; single?: Json[] };
+  if (type === "Sequence") return (processors ?? []).some((each) => templateBegins(each, token));
+  return token !== undefined && ((single?.[0]?.SpecialToken as Json | undefined)?.id ?? undefined) === token;
+}
+
+/** A chat template: a text, or several by name, of which the default one is for chats without tools or documents. */
+function templateOf(value: unknown): string | undefined {
+  if (typeof value === "string") return value;
+  if (!Array.isArray(value)) return undefined;
+  const named = value as Json[];
+  const chosen = named.find(({ name }) => name === "default") ?? named[0];
+  return typeof chosen?.template === "string" ? chosen.template : undefined;
+}
+
+async function readText(path: string): Promise<string | undefined> {
+  const found = await stat(path).catch(() => undefined);
+  if (!found?.isFile()) return undefined;
+  if (found.size > MAX_BYTES) throw new FormatError(`${path} has ${found.size} bytes, more than the limit of ${MAX_BYTES}.`);
+  return readFile(path, "utf8");
+}
+
+/** A JSON object in a file, if there is one. @throws FormatError */
+async function readJson(path: string): Promise<Json | undefined> {
+  const text = await readText(path);
+  if (text === undefined) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new FormatError(`${path} is not JSON (${(cause as Error).message}). Fetch it again.`, { cause });
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new FormatError(`${path} is not a JSON object.`);
+  return value as Json;
+}

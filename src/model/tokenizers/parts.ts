@@ -1,0 +1,98 @@
+/** @file What a tokenizer is made of, wherever it was read from; and what of it goes to `@huggingface/tokenizers`, in the form that this gets right. */
+import { UnsupportedError } from "../../errors.ts";
+import type { Vocabulary } from "./bpe.ts";
+
+export interface AddedToken {
+  readonly id: number;
+  readonly content: string;
+  /** Whether it is a mark (`<|im_end|>`) rather than text. */
+  readonly special: boolean;
+  readonly single_word: boolean;
+  readonly lstrip: boolean;
+  readonly rstrip: boolean;
+  readonly normalized: boolean;
+}
+
+export type Json = Readonly<Record<string, unknown>>;
+
+export interface TokenizerParts {
+  /** For messages. */
+  readonly path: string;
+  /** By id; a vocabulary may have gaps, and a model more rows than its tokenizer has tokens. */
+  readonly tokens: readonly (string | undefined)[];
+  readonly vocabularySize: number;
+  readonly added: readonly AddedToken[];
+  readonly vocabulary: Vocabulary;
+  /** As in a tokenizer.json. */
+  readonly normalizer: Json | null;
+  readonly preTokenizer: Json | null;
+  readonly spelling: Spelling;
+  readonly beginOfText: number | undefined;
+  readonly endOfText: number;
+  /** Whether the model was trained on texts that begin with `beginOfText`. */
+  readonly addsBeginOfText: boolean;
+  readonly endOfAnswer: readonly number[];
+  readonly chatTemplate: string | undefined;
+  /** The spellings of special tokens by their roles (`bos_token`), for the chat template. */
+  readonly roles: Readonly<Record<string, string>>;
+}
+
+/** How tokens spell text. */
+export type Spelling =
+  /** Each byte as one printable character. */
+  | { readonly kind: "bytes" }
+  /** Spaces as ▁. */
+  | {
+      readonly kind: "spaces";
+      /** Whether tokens such as `<0xE2>` are bytes. */
+      readonly byteFallback: boolean;
+      /** Whether a whole text loses one space at its beginning, which encoding has put there. */
+      readonly stripsFirst: boolean;
+    };
+
+/** GPT-2's way to split text before BPE. */
+export const GPT2_PATTERN = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+
+/** Pieces of what `pattern` matches and of what lies between; and then bytes as printable characters. */
+export function splitThenBytes(...patterns: string[]): Json {
+  return sequence([...patterns.map(split), { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: false }]);
+}
+
+function split(pattern: string): Json {
+  return { type: "Split", pattern: { Regex: pattern }, behavior: "Isolated", invert: false };
+}
+
+function sequence(pretokenizers: readonly Json[]): Json {
+  return { type: "Sequence", pretokenizers };
+}
+
+/**
+ * A pre-tokenizer such that `@huggingface/tokenizers` splits as the Rust library does. Its own `\s` and `\d` are JavaScript's, which knows other white space and ten digits only,
+ * and it does not merge what it splits at with the neighbours. @param path for messages @throws UnsupportedError
+ */
+export function portable(part: Json | null, path: string): Json | null {
+  if (part === null) return null;
+  switch (part.type) {
+    case "Sequence":
+      return sequence((part.pretokenizers as readonly Json[]).map((each) => portable(each, path)!));
+    case "Digits":
+      return split(part.individual_digits === true ? "\\p{N}" : "\\p{N}+");
+    case "ByteLevel":
+      // A space that is put before the text comes before the pattern: that is left to the library.
+      return part.use_regex === false || part.add_prefix_space === true ? part : splitThenBytes(GPT2_PATTERN);
+    case "Metaspace": {
+      const spaces = { ...part, prepend_scheme: part.prepend_scheme ?? (part.add_prefix_space === false ? "never" : "always") };
+      return part.split === false ? spaces : sequence([spaces, split("▁?[^▁]*")]);
+    }
+    case "Split": {
+      if (part.behavior === "Isolated" || part.behavior === "Removed") return part;
+      const { String: text = "" } = part.pattern as { String?: string };
+      if (part.behavior !== "MergedWithPrevious" || [...text].length !== 1)
+        throw new UnsupportedError(`${path} splits text in a way that Monoscope does not know (Split, ${String(part.behavior)})`);
+      const at = `\\x{${text.codePointAt(0)!.toString(16)}}`;
+      return split(`[^${at}]+${at}?|${at}`);
+    }
+    default:
+      return part;
+  }
+}
