@@ -6,11 +6,10 @@ import { totalmem } from "node:os";
 import { ArgumentError, CancelledError } from "../errors.ts";
 import { assertFinite, type Matrix, matrix, row, rowRange, takeRows } from "../tensor/matrix.ts";
 import { Decoder, intervene, type Pieces } from "./decoder.ts";
-import { Answer, checkPrompt, DEFAULT_MAX_TOKENS, type Ending, type Piece, type StreamOptions } from "./generation.ts";
+import { Answer, checkPrompt, DEFAULT_MAX_TOKENS, type Ending, type Piece, type Speller, type StreamOptions } from "./generation.ts";
 import type { Intervention } from "./intervention.ts";
 import { bytesPerToken } from "./key-value-cache.ts";
 import { type LogProbabilities, logProbabilities } from "./sampling.ts";
-import type { Tokenizer } from "./tokenizer.ts";
 
 export interface BatcherOptions {
   /** How many texts are continued at once; further ones wait. */
@@ -60,7 +59,7 @@ class Text {
   /** Residual stream of the prompt, as far as it was read, if it was asked for. */
   readonly promptRows: Matrix[] = [];
 
-  constructor(prompt: ArrayLike<number>, options: TextOptions, tokenizer: Tokenizer, room: number) {
+  constructor(prompt: ArrayLike<number>, options: TextOptions, tokenizer: Speller, room: number) {
     this.prompt = prompt;
     this.options = options;
     this.room = room;
@@ -130,7 +129,7 @@ export class Batcher {
   /** Tokens that the caches of all texts together may hold. */
   readonly cacheTokens: number;
   readonly #model: Pieces;
-  readonly #tokenizer: Tokenizer;
+  readonly #tokenizer: Speller;
   readonly #hook: string;
   readonly #lanes: readonly Lane[];
   readonly #waiting: Text[] = [];
@@ -143,7 +142,7 @@ export class Batcher {
   #probabilities = new Float32Array(0);
 
   /** @throws ArgumentError */
-  constructor(model: Pieces, tokenizer: Tokenizer, { slots = DEFAULT_SLOTS, cacheBytes }: BatcherOptions = {}) {
+  constructor(model: Pieces, tokenizer: Speller, { slots = DEFAULT_SLOTS, cacheBytes }: BatcherOptions = {}) {
     if (!Number.isInteger(slots) || slots < 1) throw new ArgumentError(`slots ${slots} is not an integer of at least 1`);
     const { contextLength } = model.config;
     const limits: number[] = [];

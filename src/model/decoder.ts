@@ -10,7 +10,8 @@ import type { Turns } from "./turns.ts";
 /** A model as its pieces: tokens → residual stream at the cut → residual stream at the end → logits. */
 export interface Pieces {
   readonly config: ModelConfig;
-  embed(contexts: readonly ArrayLike<number>[]): Matrix;
+  /** Each context begins at its number of `starts`. */
+  embed(contexts: readonly ArrayLike<number>[], starts: readonly number[]): Matrix;
   readonly lower: Segment;
   readonly upper: Segment;
   readonly head: Head;
@@ -49,7 +50,14 @@ export class Decoder {
   async advance(contexts: readonly ArrayLike<number>[], slot: number, change: (residual: Matrix) => Promise<void>): Promise<Matrix> {
     const { embed, lower, upper } = this.#model;
     const lengths = contexts.map((c) => c.length);
-    const x = await lower.run(embed(contexts), lengths, { cache: this.#lower, slot });
+    const x = await lower.run(
+      embed(
+        contexts,
+        contexts.map((_, i) => this.length(slot + i)),
+      ),
+      lengths,
+      { cache: this.#lower, slot },
+    );
     await change(x);
     const end = await upper.run(x, lengths, { cache: this.#upper, slot });
     let rows = 0;

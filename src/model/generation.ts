@@ -51,6 +51,9 @@ export interface Completion {
   readonly ending: Ending;
 }
 
+/** What an answer needs of a tokenizer. */
+export type Speller = Pick<Tokenizer, "stream" | "endOfAnswer">;
+
 export const DEFAULT_MAX_TOKENS = 128;
 
 /** An answer as it grows. */
@@ -63,7 +66,7 @@ export class Answer {
   ending: Ending | undefined;
 
   /** @param index of the answer among those of one seed @throws ArgumentError */
-  constructor(tokenizer: Tokenizer, options: GenerateOptions, index: number) {
+  constructor(tokenizer: Speller, options: GenerateOptions, index: number) {
     this.sample = sampler(options, seededRandom(options.seed ?? 0, index));
     this.#decode = tokenizer.stream();
     this.#filter = new StopFilter(options.stop ?? []);

@@ -1,12 +1,12 @@
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 import { matrix } from "../tensor/matrix.ts";
+import { GgufCheckpoint } from "./checkpoint/gguf.ts";
 import { familyOf } from "./families/index.ts";
-import { Gguf } from "./gguf/reader.ts";
 import { Head } from "./head.ts";
 
 it("Head gives probabilities at a temperature: softmax(logits / temperature)", async () => {
-  const file = await Gguf.open(fileURLToPath(new URL("fixtures/llama.gguf", import.meta.url)));
+  const file = await GgufCheckpoint.open(fileURLToPath(new URL("fixtures/llama.gguf", import.meta.url)));
   const head = await Head.create(familyOf(file), file, 1);
   const logits = matrix(2, 3, Float32Array.from([0.5, 0.3, 0.2, 0.1, 0.1, 0.8], Math.log));
   // p to the power 1 / temperature, made to sum to 1 again.

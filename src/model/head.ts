@@ -1,8 +1,8 @@
 /** @file The end of a model: final norm and unembedding, next-token losses, divergences. Losses are computed a few rows at a time, because a row of logits is long. */
 import type { InferenceSession } from "onnxruntime-node";
 import { type Matrix, matrix, rowRange } from "../tensor/matrix.ts";
+import type { Checkpoint } from "./checkpoint/checkpoint.ts";
 import type { Family } from "./families/family.ts";
-import type { Gguf } from "./gguf/reader.ts";
 import { Graph } from "./graph/onnx.ts";
 import { createSession, floats, throwIfCancelled } from "./session.ts";
 
@@ -28,9 +28,9 @@ export class Head {
     [this.#unembed, this.#soften, this.#normalize, this.#diverge] = [unembed!, soften!, normalize!, diverge!];
   }
 
-  static async create(family: Family, file: Gguf, threads: number): Promise<Head> {
+  static async create(family: Family, checkpoint: Checkpoint, threads: number): Promise<Head> {
     const { dIn, vocabularySize } = family.config;
-    const unembed = new Graph();
+    const unembed = new Graph((name) => checkpoint.mapped(name));
     unembed.output("logits", family.head(unembed, unembed.input("x", "f32", ["N", dIn])), ["N", vocabularySize]);
 
     const soften = new Graph();
@@ -46,7 +46,7 @@ export class Head {
     diverge.output("kl", diverge.op("ReduceSum", [terms, diverge.ints(1)], { keepdims: 0 }), ["N"]);
 
     const graphs = [unembed, soften, normalize, diverge];
-    return new Head(vocabularySize, await Promise.all(graphs.map((g) => createSession(g.finish(), file, threads))));
+    return new Head(vocabularySize, await Promise.all(graphs.map((g) => createSession(g.finish(), checkpoint, threads))));
   }
 
   /** @param x residual stream after the last layer, [N, dIn] @returns [N, vocabulary] */

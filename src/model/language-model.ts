@@ -1,10 +1,14 @@
 /** @file A language model that is cut at one place of its residual stream: what goes in and out there can be read and changed. */
 import { setMaxListeners } from "node:events";
 import { availableParallelism } from "node:os";
-import { basename } from "node:path";
-import { ArgumentError, CancelledError } from "../errors.ts";
+import { basename, join } from "node:path";
+import { ArgumentError, CancelledError, NonFiniteError, UnsupportedError } from "../errors.ts";
+import { exists } from "../files.ts";
 import { assertFinite, type Matrix, matrix, row, rowRange, takeRows } from "../tensor/matrix.ts";
 import { Batcher, type BatcherOptions } from "./batch.ts";
+import { type Checkpoint, damagedWeight } from "./checkpoint/checkpoint.ts";
+import { GgufCheckpoint } from "./checkpoint/gguf.ts";
+import { openCheckpoint } from "./checkpoint/open.ts";
 import { intervene, type Pieces } from "./decoder.ts";
 import type { Family, ModelConfig } from "./families/family.ts";
 import { familyOf } from "./families/index.ts";
@@ -16,12 +20,11 @@ import {
   checkPrompt,
   type Ending,
   type Piece,
+  type Speller,
   type StreamOptions,
 } from "./generation.ts";
-import { dequantize } from "./gguf/quantization.ts";
-import { Gguf } from "./gguf/reader.ts";
 import { Head, type Losses } from "./head.ts";
-import { checkLayer, hookLayer, hookName } from "./hooks.ts";
+import { checkLayer, hookLayer, hookName, siteOf, siteWidth } from "./hooks.ts";
 import type { Intervention } from "./intervention.ts";
 import { Segment } from "./segment.ts";
 import { throwIfCancelled } from "./session.ts";
@@ -52,36 +55,44 @@ export class LanguageModel {
   readonly id: string;
   readonly path: string;
   readonly config: ModelConfig;
-  readonly tokenizer: Tokenizer;
   /** Where it is cut: the input of this layer, and that place's name. */
   readonly layer: number;
   readonly hook: string;
-  readonly #file: Gguf;
+  readonly #checkpoint: Checkpoint;
   readonly #family: Family;
   readonly #threads: number;
-  readonly #embedding: { type: number; bytes: Uint8Array };
+  readonly #embed: Embed;
+  readonly #tokenizer: Tokenizer | undefined;
   // Sessions are made when they are first needed: harvesting needs the lower half alone, which saves the time and memory of the rest.
   readonly #segments = new Map<string, Promise<Segment>>();
   readonly #turns = new Turns();
   #head: Promise<Head> | undefined;
   #closed = false;
 
-  private constructor(id: string, file: Gguf, family: Family, tokenizer: Tokenizer, embedding: Uint8Array, layer: number, threads: number) {
+  private constructor(
+    id: string,
+    checkpoint: Checkpoint,
+    family: Family,
+    tokenizer: Tokenizer | undefined,
+    embed: Embed,
+    layer: number,
+    threads: number,
+  ) {
     this.id = id;
-    this.path = file.path;
+    this.path = checkpoint.path;
     this.config = family.config;
-    this.tokenizer = tokenizer;
+    this.#tokenizer = tokenizer;
     this.layer = layer;
     this.hook = hookName(layer, family.config.layers);
-    this.#file = file;
+    this.#checkpoint = checkpoint;
     this.#family = family;
     this.#threads = threads;
-    this.#embedding = { type: file.tensor("token_embd.weight").type, bytes: embedding };
+    this.#embed = embed;
   }
 
   /**
-   * Opens a model. @param model a GGUF file's path, or the id of a model that Monoscope knows; that is fetched once.
-   * @throws NotFoundError, NetworkError, ChecksumError, FormatError, UnsupportedError, ArgumentError (hook or layer), CancelledError
+   * Opens a model. @param model a GGUF file, a folder with config.json and safetensors, or the id of a model that Monoscope knows; that is fetched once.
+   * @throws NotFoundError, NetworkError, ChecksumError, FormatError, ShapeError, UnsupportedError, ArgumentError (hook or layer), CancelledError
    */
   static async open(model = DEFAULT_MODEL, options: OpenOptions = {}): Promise<LanguageModel> {
     const { layer, hook, threads = availableParallelism() } = options;
@@ -89,18 +100,25 @@ export class LanguageModel {
     if (layer !== undefined && hook !== undefined)
       throw new ArgumentError(`both layer ${layer} and hook ${hook} were given; one is enough`);
     const path = await findModel(model, options);
-    const file = await Gguf.open(path);
+    const checkpoint = await openCheckpoint(path);
     try {
-      const family = familyOf(file);
+      const family = familyOf(checkpoint);
       const { layers } = family.config;
       const cut = hook !== undefined ? hookLayer(hook, layers) : checkLayer(layer ?? Math.floor(layers / 2), layers);
-      const embedding = await file.readBytes("token_embd.weight");
       const id = path === model ? basename(path, ".gguf") : model;
-      return new LanguageModel(id, file, family, Tokenizer.fromGguf(file), embedding, cut, threads);
+      return new LanguageModel(id, checkpoint, family, await tokenizerOf(checkpoint), await embedder(family, checkpoint), cut, threads);
     } catch (error) {
-      await file.close();
+      await checkpoint.close();
       throw error;
     }
+  }
+
+  /** @throws UnsupportedError when the model's files have none: then it takes token ids alone */
+  get tokenizer(): Tokenizer {
+    if (this.#tokenizer !== undefined) return this.#tokenizer;
+    throw new UnsupportedError(
+      `${this.path} has no tokenizer: the model takes token ids, not text. Put its tokenizer.json beside its weights.`,
+    );
   }
 
   /** Releases the sessions and the file. Work that is under way fails. */
@@ -108,7 +126,7 @@ export class LanguageModel {
     if (this.#closed) return;
     this.#closed = true;
     for (const part of [...this.#segments.values(), this.#head]) await part?.then((p) => p.release()).catch(() => {});
-    await this.#file.close();
+    await this.#checkpoint.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -126,12 +144,12 @@ export class LanguageModel {
     const place = hookLayer(hook, this.config.layers);
     const contexts = contextsOf(tokens);
     const lengths = contexts.map((c) => c.length);
-    let x = this.#embed(contexts);
+    let x = this.#embed(contexts, []);
     // Beyond the cut the lower half is shared; below it, layers are loaded once more, up to that place only.
     const places = place > this.layer ? [0, this.layer, place] : [0, place];
     for (const [i, to] of places.slice(1).entries())
       x = await (await this.#segment(places[i]!, to)).run(x, lengths, { turns: this.#turns, signal });
-    assertFinite(x, `residual stream at ${hook}`);
+    await this.#checkFinite(x, `residual stream at ${hook}`);
     return x;
   }
 
@@ -146,17 +164,38 @@ export class LanguageModel {
   ): Promise<{ neurons: Matrix; residual: Matrix }> {
     if (this.layer === 0)
       throw new ArgumentError("the model is cut at the input of its first layer: no neuron has written there. Open it at a later layer.");
-    const x = this.#embed(contexts);
-    const neurons = matrix(x.rows, this.config.dMlp);
-    const lower = await this.#segment(0, this.layer, true);
-    const residual = await lower.run(
-      x,
-      contexts.map((c) => c.length),
-      { neurons, signal },
-    );
-    assertFinite(residual, `residual stream at ${this.hook}`);
-    assertFinite(neurons, `neurons of layer ${this.layer - 1}`);
-    return { neurons, residual };
+    const hook = `blocks.${this.layer - 1}.mlp.hook_post`;
+    const values = await this.activations(contexts, [hook, this.hook], { signal });
+    return { neurons: values[hook]!, residual: values[this.hook]! };
+  }
+
+  /**
+   * What a forward pass computes at several places, in one pass: `blocks.N.` and `hook_resid_pre`, `hook_attn_out`, `hook_resid_mid`, `mlp.hook_post`, `hook_mlp_out` or
+   * `hook_resid_post`. In every family resid_pre + attn_out = resid_mid and resid_mid + mlp_out = resid_post: what a part of a layer adds is taken after the norms that
+   * the family puts after it, and where both parts read the same input (GPT-NeoX), resid_mid is the stream with the first of them added.
+   * @param tokens one context, or several @returns by hook, [tokens, dIn] or for neurons (`mlp.hook_post`) [tokens, dMlp], the contexts stacked in order
+   * @throws ArgumentError, NonFiniteError, CancelledError
+   */
+  async activations(
+    tokens: Tokens | readonly Tokens[],
+    hooks: readonly string[],
+    { signal }: { signal?: AbortSignal | undefined } = {},
+  ): Promise<Record<string, Matrix>> {
+    const { config } = this;
+    if (hooks.length === 0) throw new ArgumentError("no hooks were given; name at least one");
+    const sites = new Map([...new Set(hooks)].map((hook) => [hook, siteOf(hook, config.layers)]));
+    const contexts = contextsOf(tokens);
+    const lengths = contexts.map((c) => c.length);
+    let x = this.#embed(contexts, []);
+    const layers = [...sites.values()].map(({ layer }) => layer);
+    // Above the cut the lower half is shared with everything else.
+    const first = Math.min(...layers) >= this.layer && this.layer > 0 ? this.layer : 0;
+    if (first > 0) x = await (await this.#segment(0, first)).run(x, lengths, { turns: this.#turns, signal });
+    const segment = await this.#segment(first, Math.max(...layers) + 1, [...sites.keys()]);
+    const values = Object.fromEntries([...sites].map(([hook, site]) => [hook, matrix(x.rows, siteWidth(site, config))]));
+    await segment.run(x, lengths, { sites: values, turns: this.#turns, signal });
+    for (const [hook, value] of Object.entries(values)) await this.#checkFinite(value, `values at ${hook}`);
+    return values;
   }
 
   /** Logits of the next token, after each token or (`lastOnly`) after the last. @returns [tokens, vocabulary] or [1, vocabulary] @throws ArgumentError, NonFiniteError, CancelledError */
@@ -290,29 +329,24 @@ export class LanguageModel {
 
   /** An engine that continues texts of many callers at once. @throws ArgumentError */
   async batcher(options: BatcherOptions = {}): Promise<Batcher> {
-    return new Batcher(await this.#pieces(), this.tokenizer, options);
+    return new Batcher(await this.#pieces(), this.#tokenizer ?? NO_TOKENIZER, options);
   }
 
   #tokens(prompt: string | Tokens): Tokens {
     return typeof prompt === "string" ? this.tokenizer.encodePrompt(prompt) : prompt;
   }
 
-  /** Embeddings of contexts, stacked, [Σ tokens, dIn]. The table stays quantised in memory; rows are decoded as they are needed. @throws ArgumentError */
-  #embed(contexts: readonly Tokens[]): Matrix {
-    for (const context of contexts) checkContext(context, this.config);
-    const { dIn, vocabularySize } = this.config;
-    const { type, bytes } = this.#embedding;
-    const x = matrix(
-      contexts.reduce((n, c) => n + c.length, 0),
-      dIn,
-    );
-    const rowBytes = bytes.length / vocabularySize;
-    let i = 0;
-    for (const context of contexts) {
-      for (let t = 0; t < context.length; t++)
-        dequantize(type, bytes.subarray(context[t]! * rowBytes, (context[t]! + 1) * rowBytes), row(x, i++));
+  /** @throws NonFiniteError, which names the weight whose fault it is, if it is one's */
+  async #checkFinite(x: Matrix, what: string): Promise<void> {
+    try {
+      assertFinite(x, what);
+    } catch (error) {
+      const damaged = await damagedWeight(this.#checkpoint);
+      if (damaged === undefined) throw error;
+      throw new NonFiniteError(`${what}: weight ${damaged.name} in ${this.path} holds ${damaged.value}. Fetch the model again.`, {
+        cause: error,
+      });
     }
-    return x;
   }
 
   #checkResidual({ rows, cols }: Matrix, expected: number): void {
@@ -321,13 +355,13 @@ export class LanguageModel {
       throw new ArgumentError(`expected a residual stream [${expected || "tokens"}, ${dIn}], found [${rows}, ${cols}]`);
   }
 
-  /** The layers between two places. With `neurons`, a session of its own: the others do not pay for what few ask for. */
-  #segment(from: number, to: number, neurons = false): Promise<Segment> {
+  /** The layers between two places. With hooks, a session of its own: the others do not pay for what few ask for. */
+  #segment(from: number, to: number, hooks: readonly string[] = []): Promise<Segment> {
     this.#checkOpen();
-    const key = `${from}-${to}${neurons ? " with neurons" : ""}`;
+    const key = [`${from}-${to}`, ...hooks.toSorted()].join(" ");
     let segment = this.#segments.get(key);
     if (segment === undefined) {
-      segment = Segment.create(this.#family, this.#file, from, to, this.#threads, neurons);
+      segment = Segment.create(this.#family, this.#checkpoint, from, to, this.#threads, hooks);
       this.#segments.set(key, segment);
     }
     return segment;
@@ -335,7 +369,7 @@ export class LanguageModel {
 
   #unembedding(): Promise<Head> {
     this.#checkOpen();
-    this.#head ??= Head.create(this.#family, this.#file, this.#threads);
+    this.#head ??= Head.create(this.#family, this.#checkpoint, this.#threads);
     return this.#head;
   }
 
@@ -345,7 +379,7 @@ export class LanguageModel {
     const lower = await this.#segment(0, layer);
     const upper = await this.#segment(layer, config.layers);
     const head = await this.#unembedding();
-    return { config, embed: (contexts) => this.#embed(contexts), lower, upper, head, turns: this.#turns };
+    return { config, embed: this.#embed, lower, upper, head, turns: this.#turns };
   }
 
   #checkOpen(): void {
@@ -356,4 +390,42 @@ export class LanguageModel {
 /** One context or several, as several. */
 function contextsOf(tokens: Tokens | readonly Tokens[]): readonly Tokens[] {
   return typeof tokens[0] === "object" ? (tokens as readonly Tokens[]) : [tokens as Tokens];
+}
+
+/** What a model says without a tokenizer: token ids, without end. */
+const NO_TOKENIZER: Speller = { stream: () => () => "", endOfAnswer: new Set() };
+
+async function tokenizerOf(checkpoint: Checkpoint): Promise<Tokenizer | undefined> {
+  if (checkpoint instanceof GgufCheckpoint)
+    return checkpoint.file.metadata.has("tokenizer.ggml.model") ? Tokenizer.fromGguf(checkpoint.file) : undefined;
+  return (await exists(join(checkpoint.path, "tokenizer.json"))) ? Tokenizer.fromFolder(checkpoint.path) : undefined;
+}
+
+/** Embeddings of contexts, stacked, [Σ tokens, dIn]; each begins at its number of `starts`, or at 0. @throws ArgumentError */
+type Embed = (contexts: readonly Tokens[], starts: readonly number[]) => Matrix;
+
+/** Tables stay as they are stored; rows are decoded as they are needed. */
+async function embedder({ config, embedding }: Family, checkpoint: Checkpoint): Promise<Embed> {
+  const tokenRow = await checkpoint.rows(embedding.tokens);
+  const positionRow = embedding.positions === undefined ? undefined : await checkpoint.rows(embedding.positions);
+  const position = new Float32Array(config.dIn);
+  return (contexts, starts) => {
+    for (const context of contexts) checkContext(context, config);
+    const x = matrix(
+      contexts.reduce((n, c) => n + c.length, 0),
+      config.dIn,
+    );
+    let i = 0;
+    for (const [c, context] of contexts.entries()) {
+      for (let t = 0; t < context.length; t++) {
+        const out = row(x, i++);
+        tokenRow(context[t]!, out);
+        if (embedding.scale !== 1) for (let d = 0; d < out.length; d++) out[d]! *= embedding.scale;
+        if (positionRow === undefined) continue;
+        positionRow((starts[c] ?? 0) + t, position);
+        for (let d = 0; d < out.length; d++) out[d]! += position[d]!;
+      }
+    }
+    return x;
+  };
 }

@@ -1,6 +1,4 @@
-/** @file What the rest of the model code needs of an architecture: its sizes, and its layers as graph nodes. */
-import { FormatError } from "../../errors.ts";
-import type { Gguf } from "../gguf/reader.ts";
+/** @file What the rest of the model code needs of a family: its sizes, and its layers as graph nodes. */
 import type { Graph } from "../graph/onnx.ts";
 
 /** The sizes of a model that code outside its family may rely on. */
@@ -22,7 +20,7 @@ export interface ModelConfig {
 export interface LayerInputs {
   /** [B, S]: position of each token in its context. */
   readonly positions: string;
-  /** [B or 1, 1, 1, S, C + S]: 0 where a token may look, a large negative number where not. */
+  /** [B or 1, 1, 1, S, C + S]: 0 where a token of this layer may look, a large negative number where not. */
   readonly mask: string;
 }
 
@@ -32,32 +30,37 @@ export interface KeysAndValues {
   readonly values: string;
 }
 
-/** What a layer computes. */
+/** What a layer computes; all but the keys and values [B, S, dIn] or, of neurons, [B, S, dMlp]. */
 export interface LayerOutputs {
-  /** The residual stream after it, [B, S, dIn]. */
-  readonly residual: string;
   /** Keys and values of the new tokens. */
   readonly added: KeysAndValues;
-  /** Activations of its neurons, as they go into the down projection, [B, S, dMlp]: TransformerLens' `mlp.hook_post`. */
+  /** What attention adds to the residual stream, after a norm of its own if the family has one. */
+  readonly attention: string;
+  /** The residual stream with that added. */
+  readonly middle: string;
+  /** Activations of the neurons, as they go into the down projection. */
   readonly neurons: string;
+  /** What the feed-forward part adds. */
+  readonly feedForward: string;
+  /** The residual stream after the layer: `middle` with that added. */
+  readonly residual: string;
 }
 
-/** An architecture with its sizes read from a file. */
+/** How tokens become the residual stream before the first layer: scale · row of the table, plus the row of the position where there is such a table. */
+export interface Embedding {
+  readonly tokens: string;
+  readonly scale: number;
+  readonly positions?: string;
+}
+
+/** A family with its sizes read from a model's files. */
 export interface Family {
   readonly config: ModelConfig;
-  /** Tensors of the file that the graph uses, whichever layers it holds. A file with others is refused: something in it would be left out. */
-  readonly tensors: readonly string[];
+  readonly embedding: Embedding;
+  /** Where tokens of some layers see only the nearest `size` tokens, themselves included. */
+  readonly window?: { readonly size: number; readonly layers: readonly boolean[] };
   /** Adds layer `layer`. @param x the residual stream, [B, S, dIn] */
   layer(g: Graph, layer: number, x: string, past: KeysAndValues, shared: LayerInputs): LayerOutputs;
   /** Adds final norm and unembedding. @param x [N, dIn] @returns logits, [N, vocabulary] */
   head(g: Graph, x: string): string;
-}
-
-/** A number of the file's metadata. @throws FormatError when it is missing or not a number in [least, most] */
-export function metadataNumber(file: Gguf, key: string, least: number, most: number, fallback?: number): number {
-  const value = file.metadata.get(key) ?? fallback;
-  if (typeof value !== "number" || !(value >= least && value <= most)) {
-    throw new FormatError(`${file.path}: ${key} is ${value ?? "missing"}, expected a number from ${least} to ${most}.`);
-  }
-  return value;
 }

@@ -1,29 +1,41 @@
-/** @file The architectures that Monoscope knows, by the name that GGUF's `general.architecture` gives them. */
+/** @file The families that Monoscope knows, by the name that transformers' `model_type` gives them. */
 import { UnsupportedError } from "../../errors.ts";
-import { decodableLayout } from "../gguf/quantization.ts";
-import type { Gguf } from "../gguf/reader.ts";
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { Family } from "./family.ts";
+import { gemma2 } from "./gemma2.ts";
+import { gemma3 } from "./gemma3.ts";
+import { gptNeox } from "./gpt-neox.ts";
+import { gpt2 } from "./gpt2.ts";
 import { llama } from "./llama.ts";
+import { mistral } from "./mistral.ts";
+import { olmo2 } from "./olmo2.ts";
+import { phi3 } from "./phi3.ts";
+import { qwen2 } from "./qwen2.ts";
+import { qwen3 } from "./qwen3.ts";
 
-const FAMILIES: Readonly<Record<string, (file: Gguf) => Family>> = { llama };
+const FAMILIES: Readonly<Record<string, (checkpoint: Checkpoint) => Family>> = {
+  gpt2,
+  gpt_neox: gptNeox,
+  llama,
+  mistral,
+  qwen2,
+  qwen3,
+  gemma2,
+  gemma3_text: gemma3,
+  phi3,
+  olmo2,
+};
 
-/** The family of a file's model. @throws UnsupportedError for an unknown architecture, a tensor that its family does not use, or a type that has no decoder; FormatError, ShapeError */
-export function familyOf(file: Gguf): Family {
-  const architecture = file.metadata.get("general.architecture");
-  if (typeof architecture !== "string" || !Object.hasOwn(FAMILIES, architecture)) {
+/** The family of a model. @throws UnsupportedError for an unknown one, or a weight that it does not use; FormatError, ShapeError */
+export function familyOf(checkpoint: Checkpoint): Family {
+  const { modelType, path, settings } = checkpoint;
+  if (!Object.hasOwn(FAMILIES, modelType)) {
     throw new UnsupportedError(
-      `${file.path} holds a model of architecture ${JSON.stringify(architecture ?? "")}; Monoscope knows ${Object.keys(FAMILIES).join(", ")}.`,
+      `${path} holds a model of type ${JSON.stringify(modelType)}; Monoscope knows ${Object.keys(FAMILIES).join(", ")}.`,
     );
   }
-  const family = FAMILIES[architecture]!(file);
-  const used = new Set(family.tensors);
-  for (const [name, { type }] of file.tensors) {
-    decodableLayout(type);
-    if (!used.has(name)) {
-      throw new UnsupportedError(
-        `${file.path} has a tensor ${name}, which the ${architecture} family does not use: this variant is not supported.`,
-      );
-    }
+  if (settings.value("quantization_config") !== undefined) {
+    throw new UnsupportedError(`${path} has quantised weights (quantization_config); Monoscope reads F32, F16 and BF16, or a GGUF file.`);
   }
-  return family;
+  return FAMILIES[modelType]!(checkpoint);
 }

@@ -1,45 +1,57 @@
 /** @file Builds ONNX graphs. Field numbers are those of onnx.proto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto); only what we use is here. */
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 
-export type ElementType = "f32" | "i32" | "i64";
-const ELEMENT_TYPES: Record<ElementType, number> = { f32: 1, i32: 6, i64: 7 };
+export type ElementType = "f32" | "i32" | "i64" | "f16" | "bf16";
+const ELEMENT_TYPES: Record<ElementType, number> = { f32: 1, i32: 6, i64: 7, f16: 10, bf16: 16 };
+const BYTES: Record<ElementType, number> = { f32: 4, i32: 4, i64: 8, f16: 2, bf16: 2 };
 
 const ATTRIBUTE_FLOAT = 1;
 const ATTRIBUTE_INT = 2;
+const ATTRIBUTE_STRING = 3;
 const ATTRIBUTE_INTS = 7;
 const EXTERNAL = 1;
 const IR_VERSION = 10;
 const OPSET = 21;
-const ALIGNMENT = 4096; // what ONNX asks of external data
 
-/** An attribute: integers are written as they are, other numbers need `float`. */
-export type Attribute = number | readonly number[] | { float: number };
+/** An attribute: integers and strings are written as they are, other numbers need `float`. */
+export type Attribute = number | string | readonly number[] | { float: number };
 
-/** A weight whose values are put into the external data later, at byte `offset`. */
+/** A weight whose values are supplied when the session is made, as the external data called `place`. */
 export interface WeightSlot {
   readonly name: string;
+  readonly place: string;
   readonly length: number;
+}
+
+/** Where a weight lies in a file, so that ONNX Runtime reads it itself. */
+export interface WeightInFile {
+  readonly file: string;
   readonly offset: number;
+  readonly type: "f32" | "f16" | "bf16";
 }
 
 export interface Model {
-  /** The serialised ModelProto. Its weights are in an external file called WEIGHTS_FILE. */
+  /** The serialised ModelProto. */
   readonly proto: Uint8Array;
+  /** Weights that are to be supplied. */
   readonly weights: readonly WeightSlot[];
-  readonly weightBytes: number;
 }
 
-export const WEIGHTS_FILE = "weights";
-
 export class Graph {
+  readonly #inFile: (name: string) => WeightInFile | undefined;
   readonly #nodes: Uint8Array[] = [];
   readonly #initializers: Uint8Array[] = [];
   readonly #inputs: Uint8Array[] = [];
   readonly #outputs: Uint8Array[] = [];
   readonly #constants = new Map<string, string>();
-  readonly #weights = new Map<string, WeightSlot>();
-  #weightBytes = 0;
+  readonly #weights = new Map<string, string>();
+  readonly #slots: WeightSlot[] = [];
   #names = 0;
+
+  /** @param inFile where a weight lies; the values of the others are supplied when the session is made */
+  constructor(inFile: (name: string) => WeightInFile | undefined = () => undefined) {
+    this.#inFile = inFile;
+  }
 
   /** Declares an input. A dimension is a number, or a name where it may vary. Returns `name`. */
   input(name: string, type: ElementType, shape: readonly (number | string)[]): string {
@@ -94,20 +106,23 @@ export class Graph {
     return this.constant(BigInt64Array.from(values, BigInt));
   }
 
-  /** An f32 weight whose values are supplied when the session is made. Named twice, it is stored once. */
+  /** A weight, as f32. Named twice, it is stored once. */
   weight(name: string, shape: readonly number[]): string {
-    if (this.#weights.has(name)) return name;
+    const known = this.#weights.get(name);
+    if (known !== undefined) return known;
     const length = shape.reduce((n, d) => n * d, 1);
-    const offset = this.#weightBytes;
-    this.#weights.set(name, { name, length, offset });
-    this.#weightBytes = Math.ceil((offset + length * 4) / ALIGNMENT) * ALIGNMENT;
-    const w = tensor(name, "f32", shape);
-    for (const [key, value] of Object.entries({ location: WEIGHTS_FILE, offset, length: length * 4 })) {
+    const place = this.#inFile(name);
+    if (place === undefined) this.#slots.push({ name, length, place: `weight ${this.#slots.length}` });
+    const { file, offset, type } = place ?? { file: this.#slots.at(-1)!.place, offset: 0, type: "f32" };
+    const w = tensor(name, type, shape);
+    for (const [key, value] of Object.entries({ location: file, offset, length: length * BYTES[type] })) {
       const entry = new BinaryWriter().tag(1, WireType.LengthDelimited).string(key).tag(2, WireType.LengthDelimited).string(String(value));
       w.tag(13, WireType.LengthDelimited).bytes(entry.finish());
     }
     this.#initializers.push(w.tag(14, WireType.Varint).int32(EXTERNAL).finish());
-    return name;
+    const value = type === "f32" ? name : this.op("Cast", [name], { to: ELEMENT_TYPES.f32 });
+    this.#weights.set(name, value);
+    return value;
   }
 
   finish(): Model {
@@ -123,7 +138,7 @@ export class Graph {
       const opset = new BinaryWriter().tag(1, WireType.LengthDelimited).string(domain).tag(2, WireType.Varint).int32(version);
       model.tag(8, WireType.LengthDelimited).bytes(opset.finish());
     }
-    return { proto: model.finish(), weights: [...this.#weights.values()], weightBytes: this.#weightBytes };
+    return { proto: model.finish(), weights: this.#slots };
   }
 }
 
@@ -133,6 +148,10 @@ function attribute(name: string, value: Attribute): Uint8Array {
   if (typeof value === "number") {
     w.tag(3, WireType.Varint).int64(value);
     return kind(ATTRIBUTE_INT);
+  }
+  if (typeof value === "string") {
+    w.tag(4, WireType.LengthDelimited).string(value);
+    return kind(ATTRIBUTE_STRING);
   }
   if ("float" in value) {
     w.tag(2, WireType.Bit32).float(value.float);

@@ -1,0 +1,183 @@
+/** @file A model as transformers saves it: a folder with config.json and model.safetensors, or shards that an index lists. */
+import { closeSync, openSync, readSync } from "node:fs";
+import { readFile, realpath, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { FormatError, NotFoundError, UnsupportedError } from "../../errors.ts";
+import { exists } from "../../files.ts";
+import { decodeBfloat16, decodeHalf } from "../../tensor/float16.ts";
+import { openSafetensors, type SafetensorsFile } from "../../tensor/safetensors.ts";
+import type { Checkpoint, MappedWeight, RowReader } from "./checkpoint.ts";
+import { Settings } from "./settings.ts";
+
+const MAX_CONFIG_BYTES = 1 << 24; // real ones have a few kB
+const MAX_INDEX_BYTES = 1 << 26; // the largest published index has about 10 MB
+const NUMBERS_AT_ONCE = 1 << 22; // of a weight that is decoded: 16 MB
+const TYPES = { F32: "f32", F16: "f16", BF16: "bf16" } as const;
+type FloatDtype = keyof typeof TYPES;
+
+/** @throws NotFoundError, FormatError, UnsupportedError */
+export async function openFolder(path: string): Promise<Checkpoint> {
+  const config = await readJson(join(path, "config.json"), MAX_CONFIG_BYTES);
+  const files: SafetensorsFile[] = [];
+  try {
+    for (const [shard, names] of await weightFiles(path)) {
+      const file = await openSafetensors(join(path, shard));
+      files.push(file);
+      const missing = names.find((name) => !file.tensors.has(name));
+      if (missing !== undefined) throw new FormatError(`${file.path} has no weight ${missing}, which the index says is in it.`);
+    }
+    return new FolderCheckpoint(path, config, files, await Promise.all(files.map((file) => realpath(file.path))));
+  } catch (error) {
+    for (const file of files) await file.close();
+    throw error;
+  }
+}
+
+class FolderCheckpoint implements Checkpoint {
+  readonly path: string;
+  readonly format = "safetensors";
+  readonly modelType: string;
+  readonly settings: Settings;
+  readonly shapes: ReadonlyMap<string, readonly number[]>;
+  readonly folder: string;
+  readonly #files: readonly SafetensorsFile[];
+  readonly #home = new Map<string, { file: SafetensorsFile; realPath: string }>();
+  readonly #descriptors: number[] = [];
+
+  constructor(path: string, config: Record<string, unknown>, files: readonly SafetensorsFile[], realPaths: readonly string[]) {
+    const { model_type: modelType } = config;
+    if (typeof modelType !== "string")
+      throw new FormatError(`${join(path, "config.json")}: model_type is ${JSON.stringify(modelType) ?? "missing"}, expected a name.`);
+    const shapes = new Map<string, readonly number[]>();
+    for (const [i, file] of files.entries()) {
+      for (const [name, { shape, dtype }] of file.tensors) {
+        if (shapes.has(name))
+          throw new FormatError(
+            `${path}: weight ${name} is in two files, ${basename(this.#home.get(name)!.file.path)} and ${basename(file.path)}.`,
+          );
+        // Buffers of old checkpoints have other types; families say which names they pass over.
+        if (dtype in TYPES) this.#home.set(name, { file, realPath: realPaths[i]! });
+        shapes.set(name, shape);
+      }
+    }
+    [this.path, this.modelType, this.shapes, this.#files] = [path, modelType, shapes, files];
+    this.settings = new Settings(join(path, "config.json"), config);
+    this.folder = dirname(realPaths[0]!);
+  }
+
+  spell(name: string): string {
+    return name;
+  }
+
+  assertReadable(name: string): void {
+    this.#homeOf(name);
+  }
+
+  mapped(name: string): MappedWeight | undefined {
+    const { file, realPath } = this.#homeOf(name);
+    const { dtype, start } = file.info(name);
+    // A header may leave the numbers at an odd address, which the processor's vector units need not accept.
+    const aligned = start % (dtype === "F32" ? 4 : 2) === 0;
+    return aligned && dirname(realPath) === this.folder
+      ? { file: basename(realPath), offset: start, type: TYPES[dtype as FloatDtype] }
+      : undefined;
+  }
+
+  async read(name: string, out: Float32Array): Promise<void> {
+    const { file } = this.#homeOf(name);
+    for (let at = 0; at < out.length; at += NUMBERS_AT_ONCE)
+      out.set(await file.read(name, at, Math.min(NUMBERS_AT_ONCE, out.length - at)), at);
+  }
+
+  async rows(name: string): Promise<RowReader> {
+    const { file } = this.#homeOf(name);
+    const { dtype, start, shape } = file.info(name);
+    const width = shape.at(-1)!;
+    const bytes = new Uint8Array(width * (dtype === "F32" ? 4 : 2));
+    const descriptor = openSync(file.path, "r");
+    this.#descriptors.push(descriptor);
+    const decode = () => {
+      if (dtype === "F32") return new Float32Array(bytes.buffer);
+      const halves = new Uint16Array(bytes.buffer);
+      return dtype === "F16" ? decodeHalf(halves) : decodeBfloat16(halves);
+    };
+    return (index, out) => {
+      const position = start + index * bytes.length;
+      for (let done = 0; done < bytes.length; ) {
+        const got = readSync(descriptor, bytes, done, bytes.length - done, position + done);
+        if (got === 0) throw new FormatError(`${file.path} ends in the middle of ${name}; it was changed while it was open.`);
+        done += got;
+      }
+      out.set(decode());
+    };
+  }
+
+  async close(): Promise<void> {
+    for (const descriptor of this.#descriptors.splice(0)) closeSync(descriptor);
+    for (const file of this.#files) await file.close();
+  }
+
+  #homeOf(name: string): { file: SafetensorsFile; realPath: string } {
+    const home = this.#home.get(name);
+    if (home !== undefined) return home;
+    const file = this.#files.find(({ tensors }) => tensors.has(name));
+    if (file === undefined) throw new FormatError(`${this.path} has no weight ${name}. The model is incomplete; fetch it again.`);
+    throw new UnsupportedError(
+      `${file.path}: weight ${name} is ${file.info(name).dtype}; Monoscope reads ${Object.keys(TYPES).join(", ")}.`,
+    );
+  }
+}
+
+/** The safetensors files of a model, one or those of its index, each with the weights that must be in it. @throws NotFoundError, FormatError, UnsupportedError */
+async function weightFiles(folder: string): Promise<ReadonlyMap<string, readonly string[]>> {
+  const single = "model.safetensors";
+  if (await exists(join(folder, single))) return new Map([[single, []]]);
+  const indexPath = join(folder, `${single}.index.json`);
+  if (!(await exists(indexPath))) {
+    for (const name of ["pytorch_model.bin", "pytorch_model.bin.index.json"]) {
+      if (await exists(join(folder, name)))
+        throw new UnsupportedError(
+          `${folder} has its weights as a pickle (${name}), which could run any code. Save the model as safetensors.`,
+        );
+    }
+    throw new NotFoundError(`${folder} has neither ${single} nor ${basename(indexPath)}.`);
+  }
+  const { weight_map: map } = await readJson(indexPath, MAX_INDEX_BYTES);
+  if (!isRecord(map) || Object.keys(map).length === 0)
+    throw new FormatError(`${indexPath}: weight_map is not an object that names a file for each weight.`);
+  const shards = new Map<string, string[]>();
+  for (const [name, shard] of Object.entries(map)) {
+    // An index must not reach outside its folder.
+    if (typeof shard !== "string" || !/^[^/\\\0]+\.safetensors$/.test(shard))
+      throw new FormatError(
+        `${indexPath}: weight ${name} is said to be in ${JSON.stringify(shard)}, which is no name of a safetensors file.`,
+      );
+    const names = shards.get(shard);
+    if (names) names.push(name);
+    else shards.set(shard, [name]);
+  }
+  for (const [shard, names] of shards) {
+    if (!(await exists(join(folder, shard))))
+      throw new NotFoundError(`${folder} lacks the shard ${shard}, which the index names for ${names.length} weights. Fetch it again.`);
+  }
+  return shards;
+}
+
+async function readJson(path: string, mostBytes: number): Promise<Record<string, unknown>> {
+  const found = await stat(path).catch(() => undefined);
+  if (found === undefined || !found.isFile())
+    throw new NotFoundError(`there is no file ${path}. A model is a .gguf file, or a folder with config.json and model.safetensors.`);
+  if (found.size > mostBytes) throw new FormatError(`${path} has ${found.size} bytes; the limit is ${mostBytes}.`);
+  let value: unknown;
+  try {
+    value = JSON.parse(await readFile(path, "utf8"));
+  } catch (error) {
+    throw new FormatError(`${path} is not JSON (${(error as Error).message}).`, { cause: error });
+  }
+  if (!isRecord(value)) throw new FormatError(`${path} is not a JSON object.`);
+  return value;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
