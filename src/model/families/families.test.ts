@@ -42,6 +42,7 @@ async function expectEqual(path: string, expected: SafetensorsFile): Promise<voi
     const reference = await expected.read(`resid_pre_${l}`);
     expect(difference(residuals[hook]!.data, reference) / largest(reference), hook).toBeLessThan(2e-5);
   }
+  if (expected.tensors.has("neurons_1")) await expectSites(model, contexts, expected);
   const logits = await expected.read("logits");
   const [first, second] = [await model.logits(contexts[0]!), await model.logits(contexts[1]!)];
   expect(difference(Float32Array.of(...first.data, ...second.data), logits)).toBeLessThan(1e-3);
@@ -59,6 +60,27 @@ async function expectEqual(path: string, expected: SafetensorsFile): Promise<voi
   const tail = whole.data.subarray(length * model.config.dIn);
   expect(difference(Float32Array.from(steps.flatMap(([, ...residual]) => residual)), tail) / largest(tail)).toBeLessThan(2e-5);
   await model.close();
+}
+
+/** Holds what the parts of layer 1 write against what transformers' modules gave, and to the identities by which the sites are defined. */
+async function expectSites(model: LanguageModel, contexts: number[][], expected: SafetensorsFile): Promise<void> {
+  const sites = ["hook_resid_pre", "hook_attn_out", "hook_resid_mid", "mlp.hook_post", "hook_mlp_out", "hook_resid_post"];
+  const values = await model.activations(
+    contexts,
+    sites.map((site) => `blocks.1.${site}`),
+  );
+  const at = (site: string) => values[`blocks.1.${site}`]!.data;
+  for (const [site, name] of [
+    ["hook_attn_out", "attn_out_1"],
+    ["hook_mlp_out", "mlp_out_1"],
+    ["mlp.hook_post", "neurons_1"],
+  ] as const) {
+    const reference = await expected.read(name);
+    expect(difference(at(site), reference) / largest(reference), site).toBeLessThan(2e-5);
+  }
+  const sum = (a: Float32Array, b: Float32Array) => a.map((x, i) => x + b[i]!);
+  expect(at("hook_resid_mid")).toEqual(sum(at("hook_resid_pre"), at("hook_attn_out")));
+  expect(at("hook_resid_post")).toEqual(sum(at("hook_resid_mid"), at("hook_mlp_out")));
 }
 
 function difference(a: Float32Array, b: Float32Array): number {
