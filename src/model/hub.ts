@@ -7,12 +7,24 @@ import { createReadStream } from "node:fs";
 import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
-import { downloadFile, HubApiError, listFiles, modelInfo, type PathInfo, pathsInfo } from "@huggingface/hub";
+import { setTimeout } from "node:timers/promises";
+import {
+  datasetInfo,
+  downloadFile,
+  HubApiError,
+  listFiles,
+  modelInfo,
+  type PathInfo,
+  pathsInfo,
+  type RepoDesignation,
+} from "@huggingface/hub";
 import { CancelledError, ChecksumError, MonoscopeError, NetworkError, NotFoundError } from "../errors.ts";
 import { asDiskError, checkFreeSpace, exists, writeTextWhole } from "../files.ts";
 
 /** A place in a repository: `owner/name`, with a revision behind `@` and a path behind `/`. */
 export interface HubPlace {
+  /** A repository of models, if not given. */
+  readonly type?: "model" | "dataset";
   readonly repository: string;
   readonly revision: string;
   /** Of a file or folder; empty for the whole. */
@@ -27,6 +39,10 @@ export interface HubOptions {
 
 const DEFAULT_REVISION = "main";
 const COMMIT = /^[0-9a-f]{40}$/;
+// A request that the hub refuses because it is busy is made again, each time after a longer wait; a connection that breaks is taken up where it broke.
+const WAITS_MS = [500, 2000, 8000];
+const LONGEST_WAIT_MS = 30_000;
+const CONNECTIONS = 4;
 
 /** Reads `google/gemma-scope-2b-pt-res/layer_20/width_16k/average_l0_71` or `owner/name@revision/path`. @returns nothing when `id` is not of that form */
 export function parseHubPlace(id: string): HubPlace | undefined {
@@ -46,13 +62,13 @@ export async function fetchFromHub(
   choose: (names: readonly string[]) => readonly string[],
   options: HubOptions = {},
 ): Promise<string> {
-  const { repository, revision, path } = place;
-  const name = `${repository}@${revision}${path ? `/${path}` : ""}`;
-  const cache = join(hubCache(), `models--${repository.replaceAll("/", "--")}`);
+  const { revision, path } = place;
+  const name = nameOf(place);
+  const cache = cacheOf(place);
   try {
     if (offline()) throw new NetworkError("HF_HUB_OFFLINE is set");
     const access = await accessTo(options.signal);
-    const commit = COMMIT.test(revision) ? revision : await commitOf(repository, revision, access);
+    const commit = await commitOf(place, access);
     const entries = await entriesOf(place, commit, choose, access);
     const total = entries.reduce((sum, { size }) => sum + size, 0);
     await mkdir(join(cache, "blobs"), { recursive: true });
@@ -60,18 +76,82 @@ export async function fetchFromHub(
     let before = 0;
     for (const entry of entries) {
       const onBytes = (bytes: number) => options.onProgress?.({ bytes: before + bytes, total });
-      await fetchFile(cache, repository, commit, entry, access, onBytes);
+      await fetchFile(cache, place, commit, entry, access, onBytes, options.signal);
       before += entry.size;
     }
     if (!COMMIT.test(revision)) await writeTextWhole(join(cache, "refs", revision), commit);
     return join(cache, "snapshots", commit, path);
   } catch (error) {
     if (options.signal?.aborted) throw new CancelledError(`fetching ${name} was cancelled; what has arrived is kept`, { cause: error });
-    const failure = asFailure(error, name, repository);
-    const kept = failure instanceof NetworkError ? await inCache(cache, place, choose) : undefined;
-    if (kept !== undefined) return kept;
+    const failure = asFailure(error, place);
+    if (!(failure instanceof NetworkError)) throw failure;
+    const { whole, names } = await inCache(cache, place, choose);
+    if (whole !== undefined) return whole;
+    failure.message +=
+      names.length === 0 ? `; the cache (${cache}) has nothing of it` : `; the cache (${cache}) has only ${names.join(", ")} of it`;
     throw failure;
   }
+}
+
+/** A file in a repository that is read in pieces, without being fetched whole. */
+export interface HubFile {
+  /** For messages. */
+  readonly name: string;
+  readonly path: string;
+  readonly size: number;
+  /** @throws NetworkError, CancelledError */
+  read(start: number, end: number): Promise<Uint8Array>;
+}
+
+/** The files of a place, to be read in pieces; all of one commit. @throws NotFoundError, NetworkError, CancelledError */
+export async function openHubFiles(place: HubPlace, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<HubFile[]> {
+  const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      if (offline()) throw new NetworkError("HF_HUB_OFFLINE is set, and data sets are read from the hub");
+      return await work();
+    } catch (error) {
+      if (signal?.aborted) throw new CancelledError(`reading ${nameOf(place)} was cancelled`, { cause: error });
+      throw asFailure(error, place);
+    }
+  };
+  return guarded(async () => {
+    const access = await accessTo(signal);
+    const commit = await commitOf(place, access);
+    const entries = await entriesOf(place, commit, (names) => names, access, true);
+    return entries.map(({ path, size }) => {
+      let opened: Promise<Blob> | undefined;
+      return {
+        name: `${place.repository}/${path}`,
+        path,
+        size,
+        read: (start, end) =>
+          guarded(async () => {
+            for (let connection = 1; ; connection++) {
+              try {
+                opened ??= openFile(place, path, commit, access);
+                return new Uint8Array(await (await opened).slice(start, end).arrayBuffer());
+              } catch (error) {
+                opened = undefined; // its address may be out of date
+                if (connection === CONNECTIONS || signal?.aborted || error instanceof HubApiError || error instanceof MonoscopeError)
+                  throw error;
+              }
+            }
+          }),
+      };
+    });
+  });
+}
+
+function nameOf({ repository, revision, path }: HubPlace): string {
+  return `${repository}@${revision}${path ? `/${path}` : ""}`;
+}
+
+function repoOf({ type = "model", repository }: HubPlace): RepoDesignation {
+  return { type, name: repository };
+}
+
+function cacheOf({ type = "model", repository }: HubPlace): string {
+  return join(hubCache(), `${type}s--${repository.replaceAll("/", "--")}`);
 }
 
 /** The hub's own cache folder: `HF_HUB_CACHE`, else `HF_HOME`/hub, else the user's. */
@@ -103,31 +183,46 @@ async function accessTo(signal: AbortSignal | undefined): Promise<Access> {
   return {
     ...(HF_ENDPOINT && { hubUrl: HF_ENDPOINT.replace(/\/+$/, "") }),
     ...(token && { accessToken: token }),
-    fetch: (url, init) => fetch(url, { ...init, signal: signal ?? null }),
+    fetch: async (url, init) => {
+      for (let refusals = 0; ; refusals++) {
+        const response = await fetch(url, { ...init, signal: signal ?? null });
+        const wait = WAITS_MS[refusals];
+        if (wait === undefined || !(response.status === 429 || response.status >= 500)) return response;
+        await response.body?.cancel();
+        const asked = 1000 * Number(response.headers.get("Retry-After") ?? Number.NaN);
+        await setTimeout(asked >= 0 ? Math.min(asked, LONGEST_WAIT_MS) : wait, undefined, { signal });
+      }
+    },
   };
 }
 
-async function commitOf(repository: string, revision: string, access: Access): Promise<string> {
-  const { sha } = await modelInfo({ name: repository, revision, additionalFields: ["sha"], ...access });
+async function commitOf({ type, repository, revision }: HubPlace, access: Access): Promise<string> {
+  if (COMMIT.test(revision)) return revision;
+  const asked = { name: repository, revision, ...access };
+  const { sha } = await (type === "dataset"
+    ? datasetInfo({ ...asked, additionalFields: ["sha"] })
+    : modelInfo({ ...asked, additionalFields: ["sha"] }));
   if (typeof sha !== "string" || !COMMIT.test(sha)) throw new NetworkError(`the hub names no commit for ${repository}@${revision}`);
   return sha;
 }
 
-/** The files to fetch. @throws NotFoundError */
+/** The files to fetch. @param recursive whether those in folders of the folder are named too @throws NotFoundError */
 async function entriesOf(
-  { repository, path }: HubPlace,
+  place: HubPlace,
   revision: string,
   choose: (names: readonly string[]) => readonly string[],
   access: Access,
+  recursive = false,
 ): Promise<HubFileEntry[]> {
+  const { repository, path } = place;
   if (path !== "") {
-    const [found] = await pathsInfo({ repo: repository, revision, paths: [path], ...access });
+    const [found] = await pathsInfo({ repo: repoOf(place), revision, paths: [path], ...access });
     if (found === undefined) throw new NotFoundError(`there is no ${path} in ${repository} at ${revision}`);
     if (found.type === "file") return [found];
   }
   const entries = new Map<string, HubFileEntry>();
   const prefix = path === "" ? "" : `${path}/`;
-  for await (const entry of listFiles({ repo: repository, revision, path, ...access }))
+  for await (const entry of listFiles({ repo: repoOf(place), revision, path, recursive, ...access }))
     if (entry.type === "file" && entry.path.startsWith(prefix)) entries.set(entry.path.slice(prefix.length), entry);
   const chosen = choose([...entries.keys()]).map((name) => entries.get(name)!);
   if (chosen.length === 0)
@@ -137,14 +232,21 @@ async function entriesOf(
   return chosen;
 }
 
+async function openFile(place: HubPlace, path: string, commit: string, access: Access): Promise<Blob> {
+  const blob = await downloadFile({ repo: repoOf(place), path, revision: commit, ...access });
+  if (blob === null) throw new NotFoundError(`there is no ${path} in ${place.repository} at ${commit}`);
+  return blob;
+}
+
 /** Fetches a file into the snapshot, by way of `blobs`, where it grows until it is whole. @throws ChecksumError, NetworkError, DiskError */
 async function fetchFile(
   cache: string,
-  repository: string,
+  place: HubPlace,
   commit: string,
   { path, size, oid, lfs }: HubFileEntry,
   access: Access,
   onBytes: (bytes: number) => void,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
   if (path.split("/").some((part) => part === ".." || part === "")) throw new NetworkError(`the hub names a file ${path}`);
   const target = join(cache, "snapshots", commit, path);
@@ -155,11 +257,10 @@ async function fetchFile(
   // Large files are known by their SHA-256, small ones as git knows them.
   const hash = lfs ? createHash("sha256") : createHash("sha1").update(`blob ${size}\0`);
   let bytes = await hashed(partial, hash);
-  if (bytes < size) {
-    const blob = await downloadFile({ repo: repository, path, revision: commit, ...access });
-    if (blob === null) throw new NotFoundError(`there is no ${path} in ${repository} at ${commit}`);
+  for (let connection = 1; bytes < size; connection++) {
     const file = await open(partial, "a");
     try {
+      const blob = await openFile(place, path, commit, access);
       for await (const chunk of blob.slice(bytes).stream() as unknown as AsyncIterable<Uint8Array>) {
         bytes += chunk.length;
         if (bytes > size) break; // the wrong file: do not let it fill the disk
@@ -169,16 +270,19 @@ async function fetchFile(
       }
       await file.sync();
     } catch (error) {
-      throw asDiskError(error, partial);
+      const failure = asDiskError(error, partial);
+      if (signal?.aborted || failure instanceof MonoscopeError || error instanceof HubApiError || connection === CONNECTIONS) throw failure;
+      continue;
     } finally {
       await file.close();
     }
-    if (bytes < size) throw new NetworkError(`the connection ended after ${bytes} of ${size} bytes of ${path}; run it again to go on`);
+    if (bytes < size && connection === CONNECTIONS)
+      throw new NetworkError(`the connection ended after ${bytes} of ${size} bytes of ${path}; run it again to go on`);
   }
   const found = hash.digest("hex");
   if (bytes !== size || found !== expected) {
     await rm(partial, { force: true });
-    throw new ChecksumError(`${path} of ${repository} arrived damaged: its checksum is ${found}, expected ${expected}`);
+    throw new ChecksumError(`${path} of ${place.repository} arrived damaged: its checksum is ${found}, expected ${expected}`);
   }
   await mkdir(dirname(target), { recursive: true });
   await rename(partial, target);
@@ -195,29 +299,42 @@ async function hashed(path: string, hash: Hash): Promise<number> {
   return bytes;
 }
 
-/** What the cache has of a place, whole. */
+/** What the cache has of a place: where it is, if whole, and the names of its files. */
 async function inCache(
   cache: string,
   { revision, path }: HubPlace,
   choose: (names: readonly string[]) => readonly string[],
-): Promise<string | undefined> {
+): Promise<{ whole?: string; names: readonly string[] }> {
   const commit = COMMIT.test(revision) ? revision : (await readFile(join(cache, "refs", revision), "utf8").catch(() => "")).trim();
-  if (!COMMIT.test(commit)) return undefined;
+  if (!COMMIT.test(commit)) return { names: [] };
   const kept = join(cache, "snapshots", commit, path);
   const found = await stat(kept).catch(() => undefined);
-  if (found === undefined) return undefined;
-  return found.isFile() || choose(await readdir(kept)).length > 0 ? kept : undefined;
+  if (found === undefined) return { names: [] };
+  if (found.isFile()) return { whole: kept, names: [path] };
+  const names = await readdir(kept);
+  return choose(names).length > 0 ? { whole: kept, names } : { names };
 }
 
-function asFailure(error: unknown, name: string, repository: string): unknown {
+function asFailure(error: unknown, place: HubPlace): unknown {
+  const { type, repository } = place;
+  const name = nameOf(place);
   if (error instanceof HubApiError) {
     const { statusCode } = error;
     if (statusCode === 401 || statusCode === 403)
       return new NetworkError(
-        `the hub does not give ${name} to everybody, or there is no such repository (${statusCode}): accept its terms at https://huggingface.co/${repository}, and set HF_TOKEN`,
+        `the hub does not give ${name} to everybody, or there is no such repository (${statusCode}): accept its terms at https://huggingface.co/${type === "dataset" ? "datasets/" : ""}${repository}, and set HF_TOKEN`,
         { cause: error },
       );
     if (statusCode === 404) return new NotFoundError(`there is no ${name} on the hub`, { cause: error });
+    if (statusCode === 429)
+      return new NetworkError(
+        `cannot get ${name} from the hub: it has had too many requests from here (429). Wait some minutes, or set HF_TOKEN`,
+        {
+          cause: error,
+        },
+      );
+    if (statusCode >= 500)
+      return new NetworkError(`cannot get ${name} from the hub: it is out of order (${statusCode}). Try again later`, { cause: error });
   }
   if (error instanceof NetworkError) return new NetworkError(`cannot get ${name} from the hub: ${error.message}`, { cause: error });
   if (error instanceof MonoscopeError) return error;
