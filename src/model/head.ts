@@ -4,7 +4,7 @@ import { type Matrix, matrix, rowRange } from "../tensor/matrix.ts";
 import type { Checkpoint } from "./checkpoint/checkpoint.ts";
 import type { Family } from "./families/family.ts";
 import { Graph } from "./graph/onnx.ts";
-import { createSession, floats, throwIfCancelled } from "./session.ts";
+import { createSession, floats, type Processor, throwIfCancelled } from "./session.ts";
 
 const ROWS_AT_ONCE = 128; // 25 MB of logits for 49,152 tokens: enough rows to keep the product busy
 
@@ -28,7 +28,7 @@ export class Head {
     [this.#unembed, this.#soften, this.#normalize, this.#diverge] = [unembed!, soften!, normalize!, diverge!];
   }
 
-  static async create(family: Family, checkpoint: Checkpoint, threads: number): Promise<Head> {
+  static async create(family: Family, checkpoint: Checkpoint, on: Processor): Promise<Head> {
     const { dIn, vocabularySize } = family.config;
     const unembed = new Graph((name) => checkpoint.mapped(name));
     unembed.output("logits", family.head(unembed, unembed.input("x", "f32", ["N", dIn])), ["N", vocabularySize]);
@@ -46,7 +46,7 @@ export class Head {
     diverge.output("kl", diverge.op("ReduceSum", [terms, diverge.ints(1)], { keepdims: 0 }), ["N"]);
 
     const graphs = [unembed, soften, normalize, diverge];
-    return new Head(vocabularySize, await Promise.all(graphs.map((g) => createSession(g.finish(), checkpoint, threads))));
+    return new Head(vocabularySize, await Promise.all(graphs.map((g) => createSession(g.finish(), checkpoint, on))));
   }
 
   /** @param x residual stream after the last layer, [N, dIn] @returns [N, vocabulary] */

@@ -266,10 +266,20 @@ describe("requests that make no sense", () => {
     ["a layer out of range", () => open({ layer: 5 }), /layer 5 is out of range.*0 to 4/],
     ["a layer and a hook", () => open({ layer: 1, hook: "blocks.1.hook_resid_pre" }), /one is enough/],
     ["no threads", () => open({ threads: 0 }), /threads 0/],
+    ["an unknown device", () => open({ device: "abacus" }), /device "abacus" is none of cpu, cuda, directml, coreml, webgpu/],
+    ["values of no place", () => model.activations([3], []), /no hooks were given/],
+    ["values of an unknown place", () => model.activations([3], ["blocks.0.hook_q"]), /unknown hook "blocks.0.hook_q"/],
   ])("%s", async (_, work, message) => {
     const error = (await work().catch((e: unknown) => e)) as MonoscopeError;
     expect(error).toBeInstanceOf(ArgumentError);
     expect(error.message).toMatch(message);
+  });
+
+  it("a device that ONNX Runtime does not have here", async () => {
+    const device = process.platform === "win32" ? "coreml" : "directml"; // neither was ever built for the other's system
+    const error = await open({ device }).catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(UnsupportedError);
+    expect((error as Error).message).toMatch(new RegExp(`has no ${device} on .*; it has cpu`));
   });
 
   it("anything, after it was closed", async () => {

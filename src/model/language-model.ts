@@ -27,7 +27,7 @@ import { Head, type Losses } from "./head.ts";
 import { checkLayer, hookLayer, hookName, siteOf, siteWidth } from "./hooks.ts";
 import type { Intervention } from "./intervention.ts";
 import { Segment } from "./segment.ts";
-import { throwIfCancelled } from "./session.ts";
+import { checkDevice, type Device, type Processor, throwIfCancelled } from "./session.ts";
 import { type Message, Tokenizer } from "./tokenizer.ts";
 import { Turns } from "./turns.ts";
 
@@ -40,6 +40,8 @@ export interface OpenOptions extends FindOptions {
   hook?: string;
   /** Processor threads; all, if not given. Results are reproducible for a fixed number. */
   threads?: number;
+  /** What runs the model; the processor, if not given. */
+  device?: Device;
 }
 
 export interface RunOptions {
@@ -60,7 +62,7 @@ export class LanguageModel {
   readonly hook: string;
   readonly #checkpoint: Checkpoint;
   readonly #family: Family;
-  readonly #threads: number;
+  readonly #processor: Processor;
   readonly #embed: Embed;
   readonly #tokenizer: Tokenizer | undefined;
   // Sessions are made when they are first needed: harvesting needs the lower half alone, which saves the time and memory of the rest.
@@ -76,7 +78,7 @@ export class LanguageModel {
     tokenizer: Tokenizer | undefined,
     embed: Embed,
     layer: number,
-    threads: number,
+    processor: Processor,
   ) {
     this.id = id;
     this.path = checkpoint.path;
@@ -86,7 +88,7 @@ export class LanguageModel {
     this.hook = hookName(layer, family.config.layers);
     this.#checkpoint = checkpoint;
     this.#family = family;
-    this.#threads = threads;
+    this.#processor = processor;
     this.#embed = embed;
   }
 
@@ -95,10 +97,11 @@ export class LanguageModel {
    * @throws NotFoundError, NetworkError, ChecksumError, FormatError, ShapeError, UnsupportedError, ArgumentError (hook or layer), CancelledError
    */
   static async open(model = DEFAULT_MODEL, options: OpenOptions = {}): Promise<LanguageModel> {
-    const { layer, hook, threads = availableParallelism() } = options;
+    const { layer, hook, threads = availableParallelism(), device = "cpu" } = options;
     if (!Number.isInteger(threads) || threads < 1) throw new ArgumentError(`threads ${threads} is not an integer of at least 1`);
     if (layer !== undefined && hook !== undefined)
       throw new ArgumentError(`both layer ${layer} and hook ${hook} were given; one is enough`);
+    await checkDevice(device);
     const path = await findModel(model, options);
     const checkpoint = await openCheckpoint(path);
     try {
@@ -106,7 +109,10 @@ export class LanguageModel {
       const { layers } = family.config;
       const cut = hook !== undefined ? hookLayer(hook, layers) : checkLayer(layer ?? Math.floor(layers / 2), layers);
       const id = path === model ? basename(path, ".gguf") : model;
-      return new LanguageModel(id, checkpoint, family, await tokenizerOf(checkpoint), await embedder(family, checkpoint), cut, threads);
+      return new LanguageModel(id, checkpoint, family, await tokenizerOf(checkpoint), await embedder(family, checkpoint), cut, {
+        threads,
+        device,
+      });
     } catch (error) {
       await checkpoint.close();
       throw error;
@@ -361,7 +367,7 @@ export class LanguageModel {
     const key = [`${from}-${to}`, ...hooks.toSorted()].join(" ");
     let segment = this.#segments.get(key);
     if (segment === undefined) {
-      segment = Segment.create(this.#family, this.#checkpoint, from, to, this.#threads, hooks);
+      segment = Segment.create(this.#family, this.#checkpoint, from, to, this.#processor, hooks);
       this.#segments.set(key, segment);
     }
     return segment;
@@ -369,7 +375,7 @@ export class LanguageModel {
 
   #unembedding(): Promise<Head> {
     this.#checkOpen();
-    this.#head ??= Head.create(this.#family, this.#checkpoint, this.#threads);
+    this.#head ??= Head.create(this.#family, this.#checkpoint, this.#processor);
     return this.#head;
   }
 

@@ -6,7 +6,7 @@ import type { Family } from "./families/family.ts";
 import { Graph } from "./graph/onnx.ts";
 import { hookName, type Site, siteOf, siteWidth } from "./hooks.ts";
 import { KeyValueCache } from "./key-value-cache.ts";
-import { createSession, floats, integers, throwIfCancelled } from "./session.ts";
+import { createSession, floats, integers, type Processor, throwIfCancelled } from "./session.ts";
 import type { Turns } from "./turns.ts";
 
 const MAX_STEP = 512; // tokens of one context at once: attention scores grow with the square; a longer context passes in steps
@@ -56,7 +56,7 @@ export class Segment {
     checkpoint: Checkpoint,
     from: number,
     to: number,
-    threads: number,
+    on: Processor,
     hooks: readonly string[] = [],
   ): Promise<Segment> {
     const build = (first: number, last: number) => graph(family, checkpoint, first, last, hooks);
@@ -65,7 +65,7 @@ export class Segment {
     const parts: Part[] = [];
     for (let first = from; first < to; first += step) {
       const last = Math.min(to, first + step);
-      parts.push({ from: first, to: last, session: await createSession(build(first, last), checkpoint, threads) });
+      parts.push({ from: first, to: last, session: await createSession(build(first, last), checkpoint, on) });
     }
     return new Segment(family, from, to, parts, hooks);
   }

@@ -32,8 +32,8 @@ export interface Checkpoint {
   mapped(name: string): MappedWeight | undefined;
   /** How the file itself names a weight, for messages. */
   spell(name: string): string;
-  /** Writes the values of a weight into `out`, as long as it. @throws FormatError, UnsupportedError */
-  read(name: string, out: Float32Array): Promise<void>;
+  /** Fills `out` with the values of a weight from number `start` on, the beginning of a row. @throws FormatError, UnsupportedError */
+  read(name: string, out: Float32Array, start?: number): Promise<void>;
   /** The rows of a table, which stays as it is stored. @throws FormatError, UnsupportedError */
   rows(name: string): Promise<RowReader>;
   close(): Promise<void>;

@@ -83,10 +83,10 @@ class FolderCheckpoint implements Checkpoint {
       : undefined;
   }
 
-  async read(name: string, out: Float32Array): Promise<void> {
+  async read(name: string, out: Float32Array, start = 0): Promise<void> {
     const { file } = this.#homeOf(name);
     for (let at = 0; at < out.length; at += NUMBERS_AT_ONCE)
-      out.set(await file.read(name, at, Math.min(NUMBERS_AT_ONCE, out.length - at)), at);
+      out.set(await file.read(name, start + at, Math.min(NUMBERS_AT_ONCE, out.length - at)), at);
   }
 
   async rows(name: string): Promise<RowReader> {

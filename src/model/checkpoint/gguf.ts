@@ -237,27 +237,26 @@ export class GgufCheckpoint implements Checkpoint {
     return undefined; // quantised, or rearranged
   }
 
-  async read(name: string, out: Float32Array): Promise<void> {
+  async read(name: string, out: Float32Array, start = 0): Promise<void> {
     const { name: stored, shape, rearranged } = this.#weight(name);
     const { type } = this.file.tensor(stored);
     const bytes = await this.file.readBytes(stored);
-    if (rearranged === "transposed") {
-      const values = new Float32Array(out.length);
-      dequantize(type, bytes, values);
-      const [rows, cols] = shape as [number, number];
-      for (let r = 0; r < rows; r++) for (let c = 0; c < cols; c++) out[r * cols + c] = values[c * rows + r]!;
-    } else if (typeof rearranged === "object") {
-      const rows = shape[0]!;
-      const values = new Float32Array(out.length);
-      dequantize(type, bytes, values);
-      const width = out.length / rows;
-      for (let r = 0; r < rows; r++) {
-        const from = rearranged.from(r) * width;
-        out.set(values.subarray(from, from + width), r * width);
-      }
-    } else {
-      dequantize(type, bytes, out);
+    const length = shape.reduce((n, d) => n * d, 1);
+    if (rearranged === undefined || rearranged === "plus one") {
+      const bytesPerNumber = bytes.length / length;
+      dequantize(type, bytes.subarray(start * bytesPerNumber, (start + out.length) * bytesPerNumber), out);
       if (rearranged === "plus one") for (let i = 0; i < out.length; i++) out[i]! -= 1;
+      return;
+    }
+    const values = new Float32Array(length);
+    dequantize(type, bytes, values);
+    const rows = shape[0]!;
+    const width = length / rows;
+    const first = start / width;
+    for (let r = 0; r < out.length / width; r++) {
+      const row = out.subarray(r * width, (r + 1) * width);
+      if (rearranged === "transposed") for (let c = 0; c < width; c++) row[c] = values[c * rows + first + r]!;
+      else row.set(values.subarray(rearranged.from(first + r) * width, (rearranged.from(first + r) + 1) * width));
     }
   }
 

@@ -20,6 +20,8 @@ export type Attribute = number | string | readonly number[] | { float: number };
 export interface WeightSlot {
   readonly name: string;
   readonly place: string;
+  /** Numbers `start` … `start` + `length` of the weight. */
+  readonly start: number;
   readonly length: number;
 }
 
@@ -106,13 +108,19 @@ export class Graph {
     return this.constant(BigInt64Array.from(values, BigInt));
   }
 
-  /** A weight, as f32. Named twice, it is stored once. */
-  weight(name: string, shape: readonly number[]): string {
+  /** Whether ONNX Runtime reads a weight from its file. */
+  isInFile(name: string): boolean {
+    return this.#inFile(name) !== undefined;
+  }
+
+  /** A weight, as f32; with `start` a part of one, from that number on, which must not lie in a file. Named twice, it is stored once. */
+  weight(weight: string, shape: readonly number[], start?: number): string {
+    const name = start === undefined ? weight : `${weight} from ${start}`;
     const known = this.#weights.get(name);
     if (known !== undefined) return known;
     const length = shape.reduce((n, d) => n * d, 1);
-    const place = this.#inFile(name);
-    if (place === undefined) this.#slots.push({ name, length, place: `weight ${this.#slots.length}` });
+    const place = start === undefined ? this.#inFile(name) : undefined;
+    if (place === undefined) this.#slots.push({ name: weight, start: start ?? 0, length, place: `weight ${this.#slots.length}` });
     const { file, offset, type } = place ?? { file: this.#slots.at(-1)!.place, offset: 0, type: "f32" };
     const w = tensor(name, type, shape);
     for (const [key, value] of Object.entries({ location: file, offset, length: length * BYTES[type] })) {

@@ -6,6 +6,9 @@ import type { Graph } from "../../graph/onnx.ts";
 /** Adds nodes that compute something of `x`. */
 export type Part = (g: Graph, x: string) => string;
 
+/** Bytes of f32 that are supplied to ONNX Runtime as one weight, which takes less than 2 GiB; a larger matrix becomes several. */
+const MOST_SUPPLIED = 1 << 30;
+
 export class Weights {
   readonly #checkpoint: Checkpoint;
   readonly #used = new Set<string>();
@@ -44,9 +47,20 @@ export class Weights {
   linear(name: string, into: number, out: number, { bias = false, transposed = false } = {}): Part {
     const shape = transposed ? [into, out] : [out, into];
     const weight = this.expect(`${name}.weight`, shape);
+    const rows = Math.max(1, Math.floor(MOST_SUPPLIED / (4 * into)));
     const offset = bias ? this.expect(`${name}.bias`, [out]) : undefined;
     return (g, x) => {
-      const product = g.op("ms.FusedMatMul", [x, g.weight(weight, shape)], { transB: transposed ? 0 : 1 });
+      const part = (stored: string) => g.op("ms.FusedMatMul", [x, stored], { transB: transposed ? 0 : 1 });
+      const product =
+        transposed || out <= rows || g.isInFile(weight)
+          ? part(g.weight(weight, shape))
+          : g.op(
+              "Concat",
+              Array.from({ length: Math.ceil(out / rows) }, (_, i) =>
+                part(g.weight(weight, [Math.min(rows, out - i * rows), into], i * rows * into)),
+              ),
+              { axis: -1 },
+            );
       return offset === undefined ? product : g.op("Add", [product, g.weight(offset, [out])]);
     };
   }
