@@ -4,6 +4,7 @@ import { type Corpus, tokenizeCorpus } from "../corpus/tokenize.ts";
 import { ShapeError, UnsupportedError } from "../errors.ts";
 import { DEFAULT_MODEL } from "../model/find.ts";
 import { LanguageModel } from "../model/language-model.ts";
+import { DEVICES, type Device } from "../model/session.ts";
 import { createEngine } from "../sae/kernels/index.ts";
 import { count, ProgressLine, percent } from "./terminal.ts";
 
@@ -43,13 +44,15 @@ export interface ModelOptions {
   model: string;
   layer?: number;
   threads: number;
+  device?: Device;
 }
 
 export function withModel(command: Command): Command {
   return command
     .option("--model <id or path>", "language model: a name or a GGUF file", DEFAULT_MODEL)
     .option("--layer <n>", "block before which the residual stream is cut (default: the middle one)", wholeNumber(0))
-    .addOption(threadsOption());
+    .addOption(threadsOption())
+    .addOption(new Option("--device <name>", "what runs the language model").choices(DEVICES).default("cpu"));
 }
 
 export function threadsOption(): Option {
@@ -61,13 +64,14 @@ export function withJson(command: Command): Command {
 }
 
 /** Opens the model, with a progress line while it is fetched. */
-export async function openModel({ model, layer, threads }: ModelOptions): Promise<LanguageModel> {
+export async function openModel({ model, layer, threads, device }: ModelOptions): Promise<LanguageModel> {
   const line = new ProgressLine("fetching the model");
   try {
     return await LanguageModel.open(model, {
       threads,
       signal: interrupted,
       ...(layer === undefined ? {} : { layer }),
+      ...(device && { device }),
       onProgress: ({ bytes, total }) => line.update(bytes / total, `${count(bytes / 1e6)} of ${count(total / 1e6)} MB`),
     });
   } finally {
