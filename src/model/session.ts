@@ -8,6 +8,7 @@ import { Graph, type Model } from "./graph/onnx.ts";
 // Official builds of ONNX Runtime report to Microsoft, unless this is set before the first session. Whoever wants that may set it to 0.
 process.env.ORT_DISABLE_TELEMETRY ??= "1";
 
+/** What a model can run on, where ONNX Runtime has it. */
 export type Device = "cpu" | "cuda" | "directml" | "coreml" | "webgpu";
 
 /** ONNX Runtime's names. */
