@@ -1,39 +1,44 @@
-/** @file Reads documents from text files, folders, JSONL, gzip of these, and the packaged sample: streamed, so that a file may be larger than memory. */
-import { createReadStream } from "node:fs";
-import { readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { createGunzip } from "node:zlib";
-import { CancelledError, FormatError, NotFoundError } from "../errors.ts";
+/**
+ * @file Reads documents from text files, folders, JSONL, gzip and Zstandard of these, Parquet, data sets on the Hugging Face hub, and the packaged sample: streamed, so that a file may be
+ * larger than memory.
+ */
+import { ArgumentError, CancelledError, FormatError, NotFoundError } from "../errors.ts";
 import { permutation, seededRandom } from "../random.ts";
+import { unpacked } from "./sources/decompress.ts";
+import { findFiles, type SourceFile } from "./sources/files.ts";
+import { findInDataSet, HUB_PREFIX } from "./sources/hub.ts";
+import { readParquet } from "./sources/parquet.ts";
+
+export { SAMPLE } from "./sources/files.ts";
 
 export interface Document {
-  /** Where the text came from: the `id` of a JSONL record, else `file` or `file:line`. A text split by its length adds `#2`, `#3`, … */
+  /** Where the text came from: the `id` of a record, else `file`, `file:line` or `file:row`. A text split by its length adds `#2`, `#3`, … */
   id: string;
   text: string;
-  /** "prose", "code", …: whatever a JSONL record says. */
+  /** "prose", "code", …: whatever a record says. */
   kind?: string;
-  /** "en", "python", …: whatever a JSONL record says. */
+  /** "en", "python", …: whatever a record says. */
   language?: string;
 }
 
 export interface ReadOptions {
-  /** The JSONL field that holds the text. */
+  /** The field of JSONL records, or the column of Parquet files, that holds the text. */
   textField?: string;
   /** Reads files in an order drawn from this seed rather than by name, so that a reader who stops early has not seen one folder only. */
   seed?: number;
+  /**
+   * Documents come through a buffer of so many, each time one of it that is drawn from the seed: for files whose order says something, when not all of them is read.
+   */
+  shuffle?: number;
   /** Told of each file in a folder that is not UTF-8 text and was left out. */
   onBinaryFile?: (file: string, reason: string) => void;
   signal?: AbortSignal;
 }
 
-/** The corpus that comes with Monoscope; `./sample` names a file or folder of that name. */
-export const SAMPLE = "sample";
-const SAMPLE_FILE = fileURLToPath(new URL("../../assets/sample.jsonl.gz", import.meta.url));
-
 // About 5,000 tokens or 20 contexts. Longer texts are split, not refused: a book in one file is a normal corpus. Small enough that such a book
 // still has parts to hold out, large enough that few contexts touch a neighbour from the other side of that split.
 export const MAX_DOCUMENT_CHARACTERS = 20_000;
+const SHUFFLE_STREAM = 3; // of the seed's random numbers
 const MAX_LINE_CHARACTERS = 1 << 26; // a longer line means that a file is not JSONL, and would be held in memory whole
 
 /** A file that is not UTF-8 text: an error when it was named, left out when it was found in a folder. */
@@ -45,74 +50,59 @@ class NotTextError extends FormatError {
 
 /**
  * Reads the documents of `sources` one by one, in the order of the sources and by file name inside folders.
- * @param sources text files, folders (searched recursively; hidden files are skipped), `.jsonl` files (one document a line), `.gz` of these, or `sample`
- * @throws NotFoundError for a source that does not exist; FormatError for a malformed JSONL line (with its number), a damaged gzip file, or a
- * named file that is not UTF-8 text; CancelledError
+ * @param sources text files, folders (searched recursively; hidden files are skipped), `.jsonl` files (one document a line), `.gz` and `.zst` of these, `.parquet` files (one document a
+ * row), `hf:owner/name` for a data set on the hub (`findInDataSet` says how to name a part of it), or `sample`
+ * @throws NotFoundError for a source that does not exist; FormatError for a malformed record (with its number), a damaged file, or a
+ * named file that is not UTF-8 text; NetworkError; CancelledError
  */
-export async function* readDocuments(
+export async function* readDocuments(sources: readonly string[], options: ReadOptions = {}): AsyncGenerator<Document> {
+  const { shuffle, seed = 0 } = options;
+  if (shuffle === undefined) return yield* inOrder(sources, options);
+  if (!Number.isInteger(shuffle) || shuffle < 1) throw new ArgumentError(`shuffle ${shuffle} is not a whole number of at least 1`);
+  const random = seededRandom(seed, SHUFFLE_STREAM);
+  const buffer: Document[] = [];
+  for await (const document of inOrder(sources, options)) {
+    if (buffer.length < shuffle) buffer.push(document);
+    else {
+      const i = Math.floor(random() * shuffle);
+      yield buffer[i]!;
+      buffer[i] = document;
+    }
+  }
+  for (const i of permutation(buffer.length, random)) yield buffer[i]!;
+}
+
+async function* inOrder(
   sources: readonly string[],
-  { textField = "text", seed, onBinaryFile, signal }: ReadOptions = {},
+  { textField = "text", seed, onBinaryFile, signal }: ReadOptions,
 ): AsyncGenerator<Document> {
   let files: SourceFile[] = [];
-  for (const source of sources) files.push(...(await findFiles(source)));
+  for (const source of sources) files.push(...(await (source.startsWith(HUB_PREFIX) ? findInDataSet(source, signal) : findFiles(source))));
   if (seed !== undefined) files = [...permutation(files.length, seededRandom(seed))].map((i) => files[i]!);
 
-  for (const { path, label, named } of files) {
-    const chunks = readText(path, label, signal);
-    const records = /\.(jsonl|ndjson)(\.gz)?$/i.test(path) ? readRecords(chunks, label, textField) : readPlain(chunks, label);
+  for (const file of files) {
     try {
-      yield* records;
+      yield* documentsOf(file, textField, signal);
     } catch (error) {
-      if (named || !(error instanceof NotTextError)) throw error;
-      onBinaryFile?.(label, error.message); // text before the first bad byte has been read as text, and stays
+      if (file.named || !(error instanceof NotTextError)) throw error;
+      onBinaryFile?.(file.label, error.message); // text before the first bad byte has been read as text, and stays
     }
   }
 }
 
-interface SourceFile {
-  path: string;
-  /** The file's name in ids and messages. */
-  label: string;
-  named: boolean;
+function documentsOf(file: SourceFile, textField: string, signal: AbortSignal | undefined): AsyncGenerator<Document> {
+  const { path, label } = file;
+  if (/\.parquet$/i.test(path)) return readRows(file, textField, signal);
+  const chunks = readText(file, signal);
+  return /\.(jsonl|ndjson)(\.(gz|zst))?$/i.test(path) ? readRecords(chunks, label, textField) : readPlain(chunks, label);
 }
 
-async function findFiles(source: string): Promise<SourceFile[]> {
-  if (source === SAMPLE) return [{ path: SAMPLE_FILE, label: SAMPLE, named: true }];
-  const info = await stat(source).catch((cause: unknown) => {
-    throw new NotFoundError(
-      `no file or folder ${source}. Name text files, folders, .jsonl files, or "${SAMPLE}" for the packaged sample.`,
-      { cause },
-    );
-  });
-  return info.isDirectory() ? findInFolder(source) : [{ path: source, label: source, named: true }];
-}
-
-async function findInFolder(folder: string): Promise<SourceFile[]> {
-  const files: SourceFile[] = [];
-  const entries = await readdir(folder, { withFileTypes: true }).catch((cause: unknown) => {
-    throw new NotFoundError(`cannot read the folder ${folder}: ${(cause as Error).message}`, { cause });
-  });
-  entries.sort((a, b) => (a.name < b.name ? -1 : 1)); // by code unit: the same on every machine, whatever its locale
-  for (const entry of entries) {
-    if (entry.name.startsWith(".")) continue;
-    const path = join(folder, entry.name);
-    // A link to a file is read; a link to a folder is not followed, because it may lead back here.
-    const isFile = entry.isFile() || (entry.isSymbolicLink() && (await stat(path).catch(() => null))?.isFile());
-    if (entry.isDirectory()) files.push(...(await findInFolder(path)));
-    else if (isFile) files.push({ path, label: path.replaceAll("\\", "/"), named: false });
-  }
-  return files;
-}
-
-/** Decodes a file, or what a gzip file holds, as UTF-8; a byte-order mark is dropped. @throws NotTextError at a NUL byte or invalid UTF-8 */
-async function* readText(path: string, label: string, signal: AbortSignal | undefined): AsyncGenerator<string> {
-  const file = createReadStream(path);
-  const bytes = /\.gz$/i.test(path) ? file.pipe(createGunzip()) : file;
-  file.on("error", (error) => bytes.destroy(error));
+/** Decodes a file, or what is packed in it, as UTF-8; a byte-order mark is dropped. @throws NotTextError at a NUL byte or invalid UTF-8 */
+async function* readText({ path, label, stream }: SourceFile, signal: AbortSignal | undefined): AsyncGenerator<string> {
   const decoder = new TextDecoder("utf-8", { fatal: true });
   const notText = (what: string) =>
     new NotTextError(
-      `${label} is not UTF-8 text: ${what}. Name text, .jsonl, or .gz of these; other encodings can be converted with iconv, other formats exported as text.`,
+      `${label} is not UTF-8 text: ${what}. Name text, .jsonl, .gz or .zst of these, or .parquet; other encodings can be converted with iconv, other formats exported as text.`,
     );
   const decode = (at: number, chunk?: Uint8Array) => {
     try {
@@ -123,7 +113,7 @@ async function* readText(path: string, label: string, signal: AbortSignal | unde
   };
   let read = 0;
   try {
-    for await (const chunk of bytes as AsyncIterable<Buffer>) {
+    for await (const chunk of unpacked(path, label, stream())) {
       if (signal?.aborted) throw new CancelledError(`cancelled while reading ${label}`);
       const nul = chunk.indexOf(0);
       if (nul >= 0) throw notText(`a NUL byte at byte ${read + nul}`);
@@ -133,19 +123,27 @@ async function* readText(path: string, label: string, signal: AbortSignal | unde
     yield decode(read);
   } catch (error) {
     throw asReadError(error, label);
-  } finally {
-    file.destroy();
-    bytes.destroy();
   }
 }
 
 function asReadError(error: unknown, label: string): unknown {
   const { code = "", message } = error as NodeJS.ErrnoException;
-  if (code === "Z_BUF_ERROR") return new FormatError(`${label} is a truncated gzip file. Fetch or compress it again.`, { cause: error });
-  if (code.startsWith("Z_"))
-    return new FormatError(`${label} is not a valid gzip file: ${message}. Fetch or compress it again.`, { cause: error });
   if (/^E(ACCES|PERM|NOENT|IO|ISDIR)$/.test(code)) return new NotFoundError(`cannot read ${label}: ${message}`, { cause: error });
   return error;
+}
+
+async function* readRows({ label, open }: SourceFile, textField: string, signal: AbortSignal | undefined): AsyncGenerator<Document> {
+  const file = await open().catch((error: unknown) => {
+    throw asReadError(error, label);
+  });
+  try {
+    for await (const { row, text, id = `${label}:${row}`, ...about } of readParquet(file, label, textField)) {
+      if (signal?.aborted) throw new CancelledError(`cancelled while reading ${label}`);
+      yield* partsOf(text, id, about);
+    }
+  } finally {
+    await file.close();
+  }
 }
 
 async function* readPlain(chunks: AsyncIterable<string>, label: string): AsyncGenerator<Document> {
@@ -169,11 +167,15 @@ async function* readRecords(chunks: AsyncIterable<string>, label: string, textFi
     if (record.trim() === "") continue;
     const { text, id, kind, language } = parseRecord(record, `${label}:${line}`, textField);
     const about = { ...(kind !== undefined && { kind }), ...(language !== undefined && { language }) };
-    for (let rest = text, part = 0; rest !== ""; part++) {
-      const end = cutPoint(rest);
-      yield* documentOf(rest.slice(0, end), id, part, about);
-      rest = rest.slice(end);
-    }
+    yield* partsOf(text, id, about);
+  }
+}
+
+function* partsOf(text: string, id: string, about: Pick<Document, "kind" | "language">): Generator<Document> {
+  for (let rest = text, part = 0; rest !== ""; part++) {
+    const end = cutPoint(rest);
+    yield* documentOf(rest.slice(0, end), id, part, about);
+    rest = rest.slice(end);
   }
 }
 
@@ -204,7 +206,7 @@ function parseRecord(record: string, where: string, textField: string): { text: 
   const text = fields[textField];
   if (typeof text !== "string")
     throw new FormatError(
-      `${where} has no string in the field "${textField}"; its fields are ${Object.keys(fields).join(", ") || "none"}. Name the field that holds the text.`,
+      `${where} has no string in the field "${textField}"; its fields are ${Object.keys(fields).join(", ") || "none"}. Name the field that holds the text with --column.`,
     );
   const { id, kind, language } = fields;
   return {

@@ -64,7 +64,7 @@ const PROGRESS_EVERY_MS = 100;
 export async function tokenizeCorpus(
   sources: readonly string[],
   tokenizer: TextEncoding,
-  { onBinaryFile, textField, ...options }: PackOptions & Pick<ReadOptions, "textField" | "onBinaryFile">,
+  { onBinaryFile, textField, shuffle, ...options }: PackOptions & Pick<ReadOptions, "textField" | "shuffle" | "onBinaryFile">,
 ): Promise<Corpus> {
   let binaryFiles = 0;
   const documents = readDocuments(sources, {
@@ -74,6 +74,7 @@ export async function tokenizeCorpus(
       onBinaryFile?.(file, reason);
     },
     ...(textField !== undefined && { textField }),
+    ...(shuffle !== undefined && { shuffle }),
     ...(options.signal && { signal: options.signal }),
   });
   try {
