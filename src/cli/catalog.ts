@@ -9,12 +9,12 @@ import { buildCatalog } from "../features/build.ts";
 import { collectFeatures } from "../features/collect.ts";
 import { relateCatalogs } from "../features/relations.ts";
 import { isFolder } from "../files.ts";
-import { SparseAutoencoder } from "../sae/autoencoder.ts";
 import {
   type CorpusOptions,
   describeCorpus,
   interrupted,
   type ModelOptions,
+  openAutoencoder,
   openModelFor,
   readCorpus,
   withCorpus,
@@ -47,7 +47,7 @@ export function catalogCommand(): Command {
     ),
   ).action(async (path: string, sources: string[], options: CatalogOptions) => {
     const paths = [path, ...options.with];
-    const saes = await Promise.all(paths.map((each) => SparseAutoencoder.open(each, options)));
+    const saes = await Promise.all(paths.map((each) => openAutoencoder(each, options)));
     for (const each of paths) {
       if (!(await isFolder(each)))
         throw new ArgumentError(`${each} is no folder, and its catalogue needs one: "monoscope convert ${each} FOLDER" makes it`);

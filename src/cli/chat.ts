@@ -8,11 +8,21 @@ import { clamp } from "../interventions/clamp.ts";
 import type { Intervention } from "../model/intervention.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import type { Message } from "../model/tokenizer.ts";
-import { SparseAutoencoder } from "../sae/autoencoder.ts";
+import type { SparseAutoencoder } from "../sae/autoencoder.ts";
 import { type Answer, answer, type Colour, shaded } from "./answer.ts";
 import { type ClampRequest, clampRequests, clampTargets, describeClamp } from "./clamps.ts";
 import { sideBySide, wrapped } from "./columns.ts";
-import { interrupted, type ModelOptions, openModel, openModelFor, realNumber, wholeNumber, withJson, withModel } from "./options.ts";
+import {
+  interrupted,
+  type ModelOptions,
+  openAutoencoder,
+  openModel,
+  openModelFor,
+  realNumber,
+  wholeNumber,
+  withJson,
+  withModel,
+} from "./options.ts";
 import { ProgressLine, pc } from "./terminal.ts";
 
 export interface ClampOptions {
@@ -62,7 +72,7 @@ export async function clamping(
     return { model: await openModel(options), sae: undefined, interventions: [] };
   }
   const path = options.sae;
-  const sae = await SparseAutoencoder.open(path, options);
+  const sae = await openAutoencoder(path, options);
   const targets = await clampTargets(options.clamp, () => Catalog.open(join(path, "catalog"), sae));
   const interventions = options.clamp.length > 0 ? [clamp(sae, targets)] : [];
   return { model: await openModelFor(sae, options), sae, interventions };

@@ -8,8 +8,8 @@ import { completenessPlot } from "../features/completeness/plot.ts";
 import { saveCompleteness } from "../features/completeness/saved.ts";
 import { type Completeness, completeness } from "../features/completeness.ts";
 import { writeTextWhole } from "../files.ts";
-import { SparseAutoencoder } from "../sae/autoencoder.ts";
-import { interrupted, type ModelOptions, openModelFor, realNumber, wholeNumber, withJson, withModel } from "./options.ts";
+import type { SparseAutoencoder } from "../sae/autoencoder.ts";
+import { interrupted, type ModelOptions, openAutoencoder, openModelFor, realNumber, wholeNumber, withJson, withModel } from "./options.ts";
 import { shortNames } from "./short-names.ts";
 import { count, ProgressLine, pc, percent, table } from "./terminal.ts";
 
@@ -32,7 +32,7 @@ export function completeCommand(): Command {
         .argument("<list>", `${PACKAGED_LISTS.join(", ")}, or a file of concepts`)
         .argument("<sae...>", "folders of autoencoders, such as a family of several sizes")
         .requiredOption("--corpus <source...>", "text to count occurrences in: what the autoencoders were trained on")
-        .option("--text-field <name>", "field of .jsonl lines that holds the text")
+        .option("--column, --text-field <name>", "column of Parquet files, or field of .jsonl lines, that holds the text")
         .option(
           "--min-recall <share>",
           "share of its held-out sentences on which a concept's own feature is active",
@@ -47,7 +47,7 @@ export function completeCommand(): Command {
   ).action(async (listName: string, paths: string[], options: CompleteOptions) => {
     const list = await readConcepts(listName);
     const saes: SparseAutoencoder[] = [];
-    for (const path of paths) saes.push(await SparseAutoencoder.open(path, options));
+    for (const path of paths) saes.push(await openAutoencoder(path, options));
     for (const [i, { hook, dIn }] of saes.entries()) {
       if (hook !== saes[0]!.hook || dIn !== saes[0]!.dIn)
         throw new ArgumentError(

@@ -1,8 +1,7 @@
 /** @file `monoscope convert`: an autoencoder in another format. */
 import { Command, Option } from "commander";
-import { SparseAutoencoder } from "../sae/autoencoder.ts";
 import { WRITABLE, type WritableFormat, writeAutoencoder } from "../sae/formats/index.ts";
-import { threadsOption, withJson } from "./options.ts";
+import { openAutoencoder, threadsOption, withJson } from "./options.ts";
 import { count } from "./terminal.ts";
 
 export function convertCommand(): Command {
@@ -17,7 +16,7 @@ export function convertCommand(): Command {
   ).action(
     async (from: string, target: string, options: { to: WritableFormat; architecture?: "gated"; threads: number; json: boolean }) => {
       const { to: format, architecture, json } = options;
-      const sae = await SparseAutoencoder.open(from, options);
+      const sae = await openAutoencoder(from, options);
       const source = (sae.metadata.monoscope as { source?: { format: string; folded: string[] } } | undefined)?.source;
       const folded = [...(source?.folded ?? []), ...(await writeAutoencoder(target, sae.parts, { format, architecture }))];
       const report = { from, to: target, format, architecture: architecture ?? sae.architecture, dIn: sae.dIn, dSae: sae.dSae, folded };

@@ -10,9 +10,19 @@ import { readTopics } from "../corpus/sampling/topics.ts";
 import { type Count, corpusStats } from "../corpus/stats.ts";
 import { ArgumentError } from "../errors.ts";
 import { cacheFolder } from "../files.ts";
-import { DEFAULT_MODEL, findModel } from "../model/find.ts";
 import { Tokenizer } from "../model/tokenizer.ts";
-import { interrupted, type ModelOptions, openModel, realNumber, threadsOption, wholeNumber, withJson } from "./options.ts";
+import {
+  acceptTermsOption,
+  findModelFiles,
+  interrupted,
+  type ModelOptions,
+  modelOption,
+  openModel,
+  realNumber,
+  threadsOption,
+  wholeNumber,
+  withJson,
+} from "./options.ts";
 import { count, ProgressLine, percent, seconds, table } from "./terminal.ts";
 
 export function corpusCommand(): Command {
@@ -74,10 +84,11 @@ function statsSubcommand(): Command {
     new Command("stats")
       .description("count documents and tokens of a corpus, by kind and by language")
       .argument("<folder>", "a corpus that was built or sampled")
-      .option("--model <id or path>", "whose tokenizer counts", DEFAULT_MODEL),
-  ).action(async (folder: string, { model, json }: { model: string; json: boolean }) => {
+      .addOption(modelOption("whose tokenizer counts"))
+      .addOption(acceptTermsOption()),
+  ).action(async (folder: string, { json, ...options }: { model: string; acceptTerms?: boolean; json: boolean }) => {
     await corpusFiles(folder); // says so before a model is fetched
-    const tokenizer = await Tokenizer.open(await findModel(model, { signal: interrupted }));
+    const tokenizer = await Tokenizer.open(await findModelFiles(options));
     const line = new ProgressLine("counting");
     const stats = await corpusStats(folder, tokenizer, {
       signal: interrupted,
@@ -128,7 +139,8 @@ function sampleSubcommand(): Command {
       .option("--temperature <t>", "of sampling", realNumber(0, 10), 0.7)
       .option("--top-p <p>", "only the likeliest tokens that together have this probability", realNumber(0, 1), 0.95)
       .option("--held-out <share>", "share of the requests whose answers are held out", realNumber(0, 0.9), 0.05)
-      .option("--model <id or path>", "language model: a name or a GGUF file", DEFAULT_MODEL)
+      .addOption(modelOption())
+      .addOption(acceptTermsOption())
       .addOption(threadsOption()),
   ).action(async ({ out, heldOut, json, ...options }: SamplingOptions) => {
     const topics = await readTopics();

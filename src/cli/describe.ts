@@ -10,8 +10,7 @@ import { type Describer, estimateCost, JUDGED, type Judged } from "../features/d
 import { Endpoint } from "../features/describe/endpoint.ts";
 import { loadPrompts } from "../features/describe/prompts.ts";
 import { ReplyCache } from "../features/describe/reply-cache.ts";
-import { SparseAutoencoder } from "../sae/autoencoder.ts";
-import { featureList, interrupted, type ModelOptions, openModelFor, wholeNumber, withJson, withModel } from "./options.ts";
+import { featureList, interrupted, type ModelOptions, openAutoencoder, openModelFor, wholeNumber, withJson, withModel } from "./options.ts";
 import { count, ProgressLine, pc } from "./terminal.ts";
 
 interface DescribeCommandOptions extends ModelOptions {
@@ -72,7 +71,7 @@ async function describe(path: string, options: DescribeCommandOptions): Promise<
       ? undefined
       : new Endpoint({ baseUrl, model: options.with!, apiKey: process.env.OPENAI_API_KEY, timeoutMs: 1000 * options.timeout });
   const prompts = await loadPrompts(options.prompts);
-  const sae = await SparseAutoencoder.open(path, options);
+  const sae = await openAutoencoder(path, options);
   const catalog = await Catalog.open(join(path, "catalog"), sae);
   const features = await chosen(catalog, options);
   const model = await openModelFor(sae, options);

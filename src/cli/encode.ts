@@ -2,8 +2,7 @@
 import { Command } from "commander";
 import { ArgumentError } from "../errors.ts";
 import { encodeTexts, strongestAt } from "../features/encode-texts.ts";
-import { SparseAutoencoder } from "../sae/autoencoder.ts";
-import { type ModelOptions, openModelFor, wholeNumber, withJson, withModel } from "./options.ts";
+import { type ModelOptions, openAutoencoder, openModelFor, wholeNumber, withJson, withModel } from "./options.ts";
 
 export function encodeCommand(): Command {
   return withJson(
@@ -16,7 +15,7 @@ export function encodeCommand(): Command {
     ),
   ).action(async (path: string, text: string, options: ModelOptions & { limit: number; json: boolean }) => {
     if (text === "") throw new ArgumentError("expected a text, found an empty one");
-    const sae = await SparseAutoencoder.open(path, options);
+    const sae = await openAutoencoder(path, options);
     const model = await openModelFor(sae, options);
     const ids = model.tokenizer.encode(text);
     const { features, position } = await encodeTexts(model, sae, [ids]);

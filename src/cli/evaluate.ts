@@ -1,12 +1,12 @@
 /** @file `monoscope evaluate`: how good an autoencoder is, on text that it was not trained on. */
 import { Command } from "commander";
 import { isFolder } from "../files.ts";
-import { SparseAutoencoder } from "../sae/autoencoder.ts";
 import { type Evaluation, evaluate, saveEvaluation } from "../sae/evaluation.ts";
 import {
   type CorpusOptions,
   interrupted,
   type ModelOptions,
+  openAutoencoder,
   openModelFor,
   readCorpus,
   wholeNumber,
@@ -32,7 +32,7 @@ export function evaluateCommand(): Command {
     ),
   ).action(
     async (path: string, sources: string[], options: ModelOptions & CorpusOptions & { contexts: number; all: boolean; json: boolean }) => {
-      const sae = await SparseAutoencoder.open(path, options);
+      const sae = await openAutoencoder(path, options);
       const model = await openModelFor(sae, options);
       const corpus = await readCorpus(sources, model, { ...options, heldOut: options.all ? 0 : options.heldOut });
       const line = new ProgressLine("evaluating");

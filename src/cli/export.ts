@@ -8,8 +8,7 @@ import { exportParquet } from "../features/export/parquet.ts";
 import { exportSaeDashboard } from "../features/export/saedashboard.ts";
 import type { Feature } from "../features/feature.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
-import { SparseAutoencoder } from "../sae/autoencoder.ts";
-import { interrupted, type ModelOptions, openModelFor, withJson, withModel } from "./options.ts";
+import { interrupted, type ModelOptions, openAutoencoder, openModelFor, withJson, withModel } from "./options.ts";
 import { count, ProgressLine } from "./terminal.ts";
 
 const FORMATS = ["neuronpedia", "saedashboard", "parquet"] as const;
@@ -40,7 +39,7 @@ export function exportCommand(): Command {
         .option("--url <address>", "where more is written about it, for Neuronpedia"),
     ),
   ).action(async (path: string, options: ExportOptions) => {
-    const sae = await SparseAutoencoder.open(path, options);
+    const sae = await openAutoencoder(path, options);
     const catalog = await Catalog.open(join(path, "catalog"), sae);
     const model = await openModelFor(sae, options);
     const named = exportSource(catalog, model, options.set ?? basename(resolve(path)));

@@ -5,8 +5,7 @@ import { Catalog } from "../features/catalog.ts";
 import type { Example, Feature } from "../features/feature.ts";
 import { tokenTexts } from "../features/token-texts.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
-import { SparseAutoencoder } from "../sae/autoencoder.ts";
-import { type ModelOptions, openModelFor, wholeNumber, withJson, withModel } from "./options.ts";
+import { type ModelOptions, openAutoencoder, openModelFor, wholeNumber, withJson, withModel } from "./options.ts";
 import { highlighted, pc, percent } from "./terminal.ts";
 
 export function featureCommand(): Command {
@@ -18,7 +17,7 @@ export function featureCommand(): Command {
         .argument("<feature>", "number of the feature", wholeNumber(0)),
     ),
   ).action(async (path: string, number: number, options: ModelOptions & { json: boolean }) => {
-    const sae = await SparseAutoencoder.open(path, options);
+    const sae = await openAutoencoder(path, options);
     const catalog = await Catalog.open(join(path, "catalog"), sae);
     const feature = await catalog.feature(number);
     catalog.close();

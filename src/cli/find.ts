@@ -4,9 +4,9 @@ import { Command } from "commander";
 import { NotFoundError } from "../errors.ts";
 import { Catalog } from "../features/catalog.ts";
 import { findFeatures } from "../features/find.ts";
-import { SparseAutoencoder } from "../sae/autoencoder.ts";
+import type { SparseAutoencoder } from "../sae/autoencoder.ts";
 import { exampleText } from "./feature.ts";
-import { type ModelOptions, openModelFor, wholeNumber, withJson, withModel } from "./options.ts";
+import { type ModelOptions, openAutoencoder, openModelFor, wholeNumber, withJson, withModel } from "./options.ts";
 import { pc } from "./terminal.ts";
 
 interface FindOptions extends ModelOptions {
@@ -30,7 +30,7 @@ export function findCommand(): Command {
         .option("--limit <n>", "features to show", wholeNumber(), 10),
     ),
   ).action(async (path: string, options: FindOptions) => {
-    const sae = await SparseAutoencoder.open(path, options);
+    const sae = await openAutoencoder(path, options);
     const model = await openModelFor(sae, options);
     const catalog = await openIfThere(path, sae);
     const [density, largest] = catalog ? await Promise.all([catalog.column("density"), catalog.column("largest")]) : [];

@@ -21,7 +21,10 @@ export function harvestCommand(): Command {
       withModel(
         new Command("harvest")
           .description("run the model over text and store its activations (resumes where it was stopped)")
-          .argument("<corpus...>", 'text files, folders, .jsonl, .gz of these, or "sample"')
+          .argument(
+            "<corpus...>",
+            'text files, folders, .jsonl (.gz, .zst), .parquet, hf:owner/name[:config/split] on the Hugging Face hub, or "sample"',
+          )
           .requiredOption("--out <folder>", "where the activations go"),
       ),
     ),

@@ -11,13 +11,14 @@ import { causalEffects } from "../interventions/causal-effects.ts";
 import { DEFAULT_SHARE } from "../interventions/clamp.ts";
 import { type SteeringCandidate, steeringScores } from "../interventions/steering.ts";
 import type { LanguageModel } from "../model/language-model.ts";
-import { SparseAutoencoder } from "../sae/autoencoder.ts";
+import type { SparseAutoencoder } from "../sae/autoencoder.ts";
 import { measuredFacts } from "./feature.ts";
 import {
   type CorpusOptions,
   featureList,
   interrupted,
   type ModelOptions,
+  openAutoencoder,
   openModelFor,
   readCorpus,
   realNumber,
@@ -186,7 +187,7 @@ interface Work extends AsyncDisposable {
 
 /** Opens all that a measurement needs, or says before it begins what is wrong. */
 async function open(path: string, sources: readonly string[], options: Options & Partial<ChoiceOptions>): Promise<Work> {
-  const sae = await SparseAutoencoder.open(path, options);
+  const sae = await openAutoencoder(path, options);
   const catalog = await Catalog.open(join(path, "catalog"), sae);
   for (const feature of options.features ?? []) catalog.checkFeature(feature);
   const features = options.features ?? (await mostActive(catalog, options.top));

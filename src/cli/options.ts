@@ -1,10 +1,12 @@
-/** @file What several commands share: options, opening the model, reading the corpus. */
+/** @file What several commands share: options, opening the model and autoencoders, reading the corpus. */
+import { createInterface } from "node:readline/promises";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type Corpus, tokenizeCorpus } from "../corpus/tokenize.ts";
 import { ShapeError, UnsupportedError } from "../errors.ts";
-import { DEFAULT_MODEL } from "../model/find.ts";
+import { DEFAULT_MODEL, findModel, type Terms, termsAcceptedByEnvironment } from "../model/find.ts";
 import { LanguageModel } from "../model/language-model.ts";
 import { DEVICES, type Device } from "../model/session.ts";
+import { SparseAutoencoder } from "../sae/autoencoder.ts";
 import { createEngine } from "../sae/kernels/index.ts";
 import { count, ProgressLine, percent } from "./terminal.ts";
 
@@ -42,6 +44,7 @@ export function realNumber(min: number, max: number): (text: string) => number {
 
 export interface ModelOptions {
   model: string;
+  acceptTerms?: boolean;
   layer?: number;
   threads: number;
   device?: Device;
@@ -49,10 +52,20 @@ export interface ModelOptions {
 
 export function withModel(command: Command): Command {
   return command
-    .option("--model <id or path>", "language model: a name or a GGUF file", DEFAULT_MODEL)
+    .addOption(modelOption())
+    .addOption(acceptTermsOption())
     .option("--layer <n>", "block before which the residual stream is cut (default: the middle one)", wholeNumber(0))
     .addOption(threadsOption())
     .addOption(new Option("--device <name>", "what runs the language model").choices(DEVICES).default("cpu"));
+}
+
+export function modelOption(what = "language model"): Option {
+  const places = "a name, a GGUF file, a folder with safetensors, or owner/name[@revision] on the Hugging Face hub";
+  return new Option("--model <id or path>", `${what}: ${places}`).default(DEFAULT_MODEL);
+}
+
+export function acceptTermsOption(): Option {
+  return new Option("--accept-terms", "accept the terms of a model that is fetched (also MONOSCOPE_ACCEPT_TERMS=1)");
 }
 
 export function threadsOption(): Option {
@@ -64,18 +77,59 @@ export function withJson(command: Command): Command {
 }
 
 /** Opens the model, with a progress line while it is fetched. */
-export async function openModel({ model, layer, threads, device }: ModelOptions): Promise<LanguageModel> {
-  const line = new ProgressLine("fetching the model");
-  try {
-    return await LanguageModel.open(model, {
+export async function openModel({ model, layer, threads, device, acceptTerms = false }: ModelOptions): Promise<LanguageModel> {
+  return whileFetching("fetching the model", (fetching) =>
+    LanguageModel.open(model, {
       threads,
-      signal: interrupted,
       ...(layer === undefined ? {} : { layer }),
       ...(device && { device }),
+      acceptTerms: (terms) => askForTerms(terms, acceptTerms),
+      ...fetching,
+    }),
+  );
+}
+
+/** Finds the model's files, with a progress line while they are fetched. */
+export async function findModelFiles({ model, acceptTerms = false }: Pick<ModelOptions, "model" | "acceptTerms">): Promise<string> {
+  return whileFetching("fetching the model", (fetching) =>
+    findModel(model, { acceptTerms: (terms) => askForTerms(terms, acceptTerms), ...fetching }),
+  );
+}
+
+/** Opens an autoencoder, with a progress line while it is fetched. */
+export async function openAutoencoder(path: string, { threads }: { threads?: number } = {}): Promise<SparseAutoencoder> {
+  return whileFetching(`fetching ${path}`, (fetching) =>
+    SparseAutoencoder.open(path, { ...fetching, ...(threads === undefined ? {} : { threads }) }),
+  );
+}
+
+interface Fetching {
+  readonly signal: AbortSignal;
+  readonly onProgress: (progress: { bytes: number; total: number }) => void;
+}
+
+async function whileFetching<T>(label: string, work: (fetching: Fetching) => Promise<T>): Promise<T> {
+  const line = new ProgressLine(label);
+  try {
+    return await work({
+      signal: interrupted,
       onProgress: ({ bytes, total }) => line.update(bytes / total, `${count(bytes / 1e6)} of ${count(total / 1e6)} MB`),
     });
   } finally {
     line.clear();
+  }
+}
+
+/** Shows the terms of a model, and asks where there is somebody to ask. */
+async function askForTerms({ model, notice, url }: Terms, accepted: boolean): Promise<boolean> {
+  process.stderr.write(`${model} comes under terms:\n  ${notice}\n  ${url}\n`);
+  if (accepted || termsAcceptedByEnvironment()) return true;
+  if (!process.stdin.isTTY || !process.stderr.isTTY) return false;
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return /^y(es)?$/i.test((await terminal.question("Do you accept them? [y/N] ", { signal: interrupted })).trim());
+  } finally {
+    terminal.close();
   }
 }
 
@@ -100,6 +154,7 @@ export interface CorpusOptions {
   tokens?: number;
   heldOut: number;
   textField?: string;
+  shuffle?: number;
   seed: number;
 }
 
@@ -108,7 +163,8 @@ export function withCorpus(command: Command): Command {
     .option("--context <n>", "tokens in a context", wholeNumber(2), 256)
     .option("--tokens <n>", "stop reading after this many tokens", wholeNumber())
     .option("--held-out <share>", "share of the documents that training never sees", realNumber(0, 0.9), 0.05)
-    .option("--text-field <name>", "field of .jsonl lines that holds the text")
+    .option("--column, --text-field <name>", 'column of Parquet files, or field of .jsonl lines, that holds the text (default: "text")')
+    .option("--shuffle <n>", "read through a buffer of n documents in random order", wholeNumber())
     .option("--seed <n>", "seed of everything that is drawn", wholeNumber(0), 0);
 }
 
@@ -116,7 +172,7 @@ export function withCorpus(command: Command): Command {
 export async function readCorpus(
   sources: readonly string[],
   model: LanguageModel,
-  { context, tokens, heldOut, textField, seed }: CorpusOptions,
+  { context, tokens, heldOut, textField, shuffle, seed }: CorpusOptions,
 ): Promise<Corpus> {
   const line = new ProgressLine("reading text");
   try {
@@ -128,6 +184,7 @@ export async function readCorpus(
       signal: interrupted,
       ...(tokens === undefined ? {} : { maxTokens: tokens }),
       ...(textField === undefined ? {} : { textField }),
+      ...(shuffle === undefined ? {} : { shuffle }),
       onProgress: (progress) =>
         line.update(
           tokens === undefined ? 0 : progress.tokens / tokens,

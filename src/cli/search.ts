@@ -5,9 +5,8 @@ import { ArgumentError } from "../errors.ts";
 import { Catalog, type Feature, type NumericColumn } from "../features/catalog.ts";
 import { featuresByToken, type SearchHit, type SearchQuery, searchFeatures, type TokenRelation } from "../features/search.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
-import { SparseAutoencoder } from "../sae/autoencoder.ts";
 import { exampleText } from "./feature.ts";
-import { type ModelOptions, openModelFor, wholeNumber, withJson, withModel } from "./options.ts";
+import { type ModelOptions, openAutoencoder, openModelFor, wholeNumber, withJson, withModel } from "./options.ts";
 import { count, pc, percent } from "./terminal.ts";
 
 interface Bound {
@@ -71,7 +70,7 @@ export function searchCommand(): Command {
         .option("--limit <n>", "hits to show", wholeNumber(), 20),
     ),
   ).action(async (path: string, words: string | undefined, options: SearchOptions) => {
-    const sae = await SparseAutoencoder.open(path, options);
+    const sae = await openAutoencoder(path, options);
     const catalog = await Catalog.open(join(path, "catalog"), sae);
     const model = await openModelFor(sae, options);
     if (options.byToken !== undefined) {

@@ -20,11 +20,12 @@ import {
 } from "../features/split.ts";
 import { exists } from "../files.ts";
 import type { LanguageModel } from "../model/language-model.ts";
-import { SparseAutoencoder } from "../sae/autoencoder.ts";
+import type { SparseAutoencoder } from "../sae/autoencoder.ts";
 import {
   type CorpusOptions,
   interrupted,
   type ModelOptions,
+  openAutoencoder,
   openModelFor,
   readCorpus,
   realNumber,
@@ -118,7 +119,7 @@ type Words = ((sae: number, feature: number) => string[]) | undefined;
 async function openFamily(paths: readonly string[], feature: number, options: Options): Promise<SparseAutoencoder[]> {
   const saes: SparseAutoencoder[] = [];
   for (const path of paths) {
-    const sae = await SparseAutoencoder.open(path, options);
+    const sae = await openAutoencoder(path, options);
     if (saes.length === 0 && feature >= sae.dSae)
       throw new ArgumentError(`no feature ${feature}: ${path} has features 0 to ${sae.dSae - 1}`);
     if (saes.length > 0) assertComparable(saes[0]!, sae);

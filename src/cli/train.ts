@@ -52,7 +52,10 @@ export function trainCommand(): Command {
       withModel(
         new Command("train")
           .description("train autoencoders of several sizes from one harvest (resumes where it was stopped)")
-          .argument("<corpus...>", 'text files, folders, .jsonl, .gz of these, or "sample"')
+          .argument(
+            "<corpus...>",
+            'text files, folders, .jsonl (.gz, .zst), .parquet, hf:owner/name[:config/split] on the Hugging Face hub, or "sample"',
+          )
           .option("--features <sizes>", "numbers of features, separated by commas", sizes, [4096])
           .addOption(new Option("--architecture <name>", "kind of autoencoder").choices(ARCHITECTURES).default("topk"))
           .option("--k <n>", "active features per token, for batchtopk and matryoshka on average (default: 32)", wholeNumber())

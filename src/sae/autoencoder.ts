@@ -1,6 +1,6 @@
 /** @file An autoencoder that is ready to use: it reads and writes the model's own activations, unscaled. */
 import { createHash } from "node:crypto";
-import { ArgumentError, ShapeError } from "../errors.ts";
+import { ArgumentError, NotFoundError, ShapeError } from "../errors.ts";
 import { exists } from "../files.ts";
 import { fetchFromHub, type HubOptions, parseHubPlace } from "../model/hub.ts";
 import { dot, type Matrix, matrix, row } from "../tensor/matrix.ts";
@@ -8,6 +8,7 @@ import type { SparseFeatures } from "../tensor/sparse-features.ts";
 import type { InputNormalization } from "./formats/format.ts";
 import { filesToOpen, readAutoencoder } from "./formats/index.ts";
 import type { AutoencoderParts } from "./formats/load.ts";
+import { placeOfRelease, releasesLike } from "./formats/releases.ts";
 import { writeSaelens } from "./formats/saelens.ts";
 import type { Engine } from "./kernels/engine.ts";
 import type { CreateEngineOptions } from "./kernels/index.ts";
@@ -45,16 +46,14 @@ export class SparseAutoencoder {
 
   /**
    * Opens a folder, or a file of weights, of SAELens, sparsify, Gemma Scope, dictionary_learning or OpenAI; the content tells which (docs/formats.md).
-   * @param path or a place on the Hugging Face hub, `owner/name@revision/path`, which is fetched once
+   * @param path or a place on the Hugging Face hub, `owner/name@revision/path`, or what SAELens calls `release/id`; that is fetched once
    * @throws NotFoundError, FormatError, UnsupportedError, ShapeError, NonFiniteError; NetworkError, ChecksumError, DiskError, CancelledError from the hub
    */
   static async open(
     path: string,
     { threads = 2, onProgress, signal, ...kernels }: CreateEngineOptions & HubOptions & { threads?: number } = {},
   ): Promise<SparseAutoencoder> {
-    // `runs/tour/topk-1024`, too, looks like a place on the hub: where there is a folder `runs`, it is a path that was mistyped.
-    const place = (await exists(path.split("/")[0]!)) ? undefined : parseHubPlace(path);
-    const local = place ? await fetchFromHub(place, filesToOpen, { onProgress, signal }) : path;
+    const local = await localPath(path, { onProgress, signal });
     const { format, folded, ...parts } = await readAutoencoder(local, { threads, ...kernels });
     // Saved again, it has lost what tells where it comes from and what was folded; its own format, with nothing folded, needs no telling.
     const own = typeof parts.metadata.monoscope === "object" ? parts.metadata.monoscope : {};
@@ -201,4 +200,19 @@ function withColumns(source: Matrix, cols: number): Matrix {
   const kept = Math.min(cols, source.cols);
   for (let t = 0; t < source.rows; t++) row(out, t).set(row(source, t).subarray(0, kept));
   return out;
+}
+
+/** Where an autoencoder is on the disk, fetched if need be. */
+async function localPath(path: string, options: HubOptions): Promise<string> {
+  // `runs/tour/topk-1024`, too, looks like a place on the hub: where there is a folder `runs`, it is a path that was mistyped.
+  if (await exists(path.split("/")[0]!)) return path;
+  const released = await placeOfRelease(path);
+  const place = parseHubPlace(released ?? path);
+  if (place === undefined) return path;
+  return fetchFromHub(place, filesToOpen, options).catch(async (error: unknown) => {
+    if (released !== undefined || !(error instanceof NotFoundError)) throw error;
+    throw new NotFoundError(`${error.message}. Nor has SAELens a release ${path.split("/")[0]}; it has ${await releasesLike(path)}.`, {
+      cause: error,
+    });
+  });
 }

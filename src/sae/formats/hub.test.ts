@@ -3,12 +3,13 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { CancelledError, ChecksumError, NetworkError, NotFoundError } from "../../errors.ts";
+import { CancelledError, ChecksumError, NetworkError, NotFoundError, UnsupportedError } from "../../errors.ts";
 import { COMMIT, type FakeHub, type HubContent, type HubFailures, type HubRequest, startHub } from "../../model/hub.fixture.ts";
 import { parseHubPlace } from "../../model/hub.ts";
 import { toDense } from "../../tensor/sparse-features.ts";
 import { SparseAutoencoder } from "../autoencoder.ts";
 import { difference, expected, FIXTURES } from "./expected.fixture.ts";
+import { placeOfRelease } from "./releases.ts";
 
 const SCOPE = "google/gemma-scope-2b-pt-res/layer_20/width_16k/average_l0_71";
 
@@ -91,6 +92,23 @@ describe("opening by id", () => {
       "sae_weights.safetensors",
     ]);
     expect(new Set(requests.map(({ authorization }) => authorization))).toEqual(new Set(["Bearer hf_secret"]));
+  });
+
+  it("knows places by the releases and ids of SAELens", async () => {
+    await hub("jbloom/GPT2-Small-SAEs-Reformatted", await saelens());
+    await agrees(await SparseAutoencoder.open("gpt2-small-res-jb/blocks.8.hook_resid_pre"), "saelens-topk");
+    // Another name than the path in the repository.
+    expect(await placeOfRelease("gemma-scope-2b-pt-res-canonical/layer_20/width_16k/canonical")).toBe(SCOPE);
+    const unknown = await SparseAutoencoder.open("gpt2-small-res-jb/blocks.80.hook_resid_pre").catch((error: unknown) => error as Error);
+    expect(unknown).toBeInstanceOf(NotFoundError);
+    expect((unknown as Error).message).toMatch(
+      /gpt2-small-res-jb has no blocks\.80\.hook_resid_pre. Name one of its 13: gpt2-small-res-jb\/blocks\.8\.hook_resid_pre,/,
+    );
+    await expect(SparseAutoencoder.open("gpt2-small-res-jb")).rejects.toThrow(/gpt2-small-res-jb has several autoencoders/);
+    await expect(SparseAutoencoder.open("llama_scope_lxr_8x/l0r_8x")).rejects.toThrow(UnsupportedError);
+    await expect(SparseAutoencoder.open("gpt2-small-res-xy/blocks.8.hook_resid_pre")).rejects.toThrow(
+      /there is no gpt2-small-res-xy\/blocks\.8\.hook_resid_pre@main on the hub. Nor has SAELens a release gpt2-small-res-xy; it has gpt2-small-res-/,
+    );
   });
 
   it("opens a single file", async () => {
