@@ -134,7 +134,7 @@ function sampleSubcommand(): Command {
       .requiredOption("--out <folder>", "where the text goes: train/ and held-out/ in it")
       .option("--tokens <n>", "stop when the model has written this many tokens", wholeNumber(), 1_000_000)
       .option("--seed <n>", "seed of requests and answers", wholeNumber(0), 0)
-      .option("--batch <n>", "requests that are answered and written together", wholeNumber(), 64)
+      .option("--batch <n>", "requests that are answered and written together", wholeNumber(), 192)
       .option("--max-tokens <n>", "the most tokens of an answer", wholeNumber(), 320)
       .option("--temperature <t>", "of sampling", realNumber(0, 10), 0.7)
       .option("--top-p <p>", "only the likeliest tokens that together have this probability", realNumber(0, 1), 0.95)
