@@ -2,11 +2,11 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { MONOSCOPE } from "./command.ts";
 
-const ROOT = resolve(import.meta.dirname, "..");
-const COMMAND = [process.execPath, "--import", join(ROOT, "node_modules/tsx/dist/esm/index.mjs"), join(ROOT, "src/cli/main.ts")];
+const COMMAND = [process.execPath, ...MONOSCOPE];
 
 let folder: string;
 beforeAll(() => {

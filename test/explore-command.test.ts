@@ -2,12 +2,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:net";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { openFixture } from "../src/server/explorer/explorer.fixture.ts";
+import { MONOSCOPE } from "./command.ts";
 
-const ROOT = resolve(import.meta.dirname, "..");
-const COMMAND = ["--import", join(ROOT, "node_modules/tsx/dist/esm/index.mjs"), join(ROOT, "src/cli/main.ts"), "explore"];
+const COMMAND = [...MONOSCOPE, "explore"];
 
 let fixture: Awaited<ReturnType<typeof openFixture>>;
 let saes: string;

@@ -2,10 +2,9 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-
-const ROOT = resolve(import.meta.dirname, "..");
+import { MONOSCOPE } from "./command.ts";
 
 let folder: string;
 beforeAll(() => {
@@ -14,17 +13,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 function tour(...args: string[]) {
-  const command = [
-    "--import",
-    join(ROOT, "node_modules/tsx/dist/esm/index.mjs"),
-    join(ROOT, "src/cli/main.ts"),
-    "tour",
-    "--tokens",
-    "20000",
-    "--sizes",
-    "128,256",
-    ...args,
-  ];
+  const command = [...MONOSCOPE, "tour", "--tokens", "20000", "--sizes", "128,256", ...args];
   return spawnSync(process.execPath, command, { cwd: folder, encoding: "utf8" });
 }
 

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { MONOSCOPE } from "../../test/command.ts";
 import { NotFoundError } from "../errors.ts";
 import { Catalog } from "../features/catalog.ts";
 import { LanguageModel } from "../model/language-model.ts";
@@ -13,7 +14,6 @@ import { SparseAutoencoder } from "../sae/autoencoder.ts";
 import { createEngine } from "../sae/kernels/index.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
-const COMMAND = ["--import", join(ROOT, "node_modules/tsx/dist/esm/index.mjs"), join(ROOT, "src/cli/main.ts")];
 const MODEL = join(ROOT, "src/model/fixtures/llama.gguf");
 const SIZES = { small: 60, large: 150 };
 const WORDS = "the quick brown fox jumps over lazy dogs and sleeps while rivers run under old bridges into seas".split(" ");
@@ -39,7 +39,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 function start(family: string) {
   const args = ["catalog", join(family, "small"), "text.txt", "--with", join(family, "large"), "--model", MODEL, "--context", "32"];
-  const child = spawn(process.execPath, [...COMMAND, ...args, "--held-out", "0"], {
+  const child = spawn(process.execPath, [...MONOSCOPE, ...args, "--held-out", "0"], {
     ...{ cwd: folder, env: { ...process.env, NO_COLOR: "1" } },
     stdio: ["ignore", "ignore", "inherit"],
   });

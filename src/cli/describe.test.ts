@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { MONOSCOPE } from "../../test/command.ts";
 import { entry, provenance } from "../features/catalog.fixture.ts";
 import { Catalog, CatalogWriter } from "../features/catalog.ts";
 import { type Asked, type ChatServer, problem, startChatServer } from "../features/describe/chat-server.fixture.ts";
@@ -15,7 +16,6 @@ import { SparseAutoencoder } from "../sae/autoencoder.ts";
 import { createEngine } from "../sae/kernels/index.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
-const COMMAND = ["--import", join(ROOT, "node_modules/tsx/dist/esm/index.mjs"), join(ROOT, "src/cli/main.ts")];
 const MODEL = join(ROOT, "src/model/fixtures/llama.gguf");
 const FEATURES = 20;
 const FIRING = 16; // every fifth of the made-up catalogue never fires
@@ -69,7 +69,7 @@ function answer({ messages }: Asked): string {
 }
 
 function start(...args: string[]) {
-  const child = spawn(process.execPath, [...COMMAND, ...args, "--model", MODEL], { cwd: folder, env: { ...process.env, NO_COLOR: "1" } });
+  const child = spawn(process.execPath, [...MONOSCOPE, ...args, "--model", MODEL], { cwd: folder, env: { ...process.env, NO_COLOR: "1" } });
   let [stdout, stderr] = ["", ""];
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     stdout += text;

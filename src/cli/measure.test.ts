@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { MONOSCOPE } from "../../test/command.ts";
 import { tokenizeCorpus } from "../corpus/tokenize.ts";
 import { entry, provenance } from "../features/catalog.fixture.ts";
 import { Catalog, CatalogWriter } from "../features/catalog.ts";
@@ -16,7 +17,6 @@ import { SparseAutoencoder } from "../sae/autoencoder.ts";
 import { createEngine } from "../sae/kernels/index.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
-const COMMAND = ["--import", join(ROOT, "node_modules/tsx/dist/esm/index.mjs"), join(ROOT, "src/cli/main.ts")];
 const MODEL = join(ROOT, "src/model/fixtures/llama.gguf");
 const FEATURES = 600;
 const TEXT = ["text.txt", "--model", MODEL, "--context", "32", "--held-out", "0"];
@@ -49,7 +49,7 @@ afterAll(async () => {
 const OPTIONS = () => ({ cwd: folder, env: { ...process.env, NO_COLOR: "1" } });
 
 function monoscope(...args: string[]) {
-  return spawnSync(process.execPath, [...COMMAND, ...args], { ...OPTIONS(), encoding: "utf8" });
+  return spawnSync(process.execPath, [...MONOSCOPE, ...args], { ...OPTIONS(), encoding: "utf8" });
 }
 
 async function features(name: string): Promise<Feature[]> {
@@ -68,7 +68,7 @@ async function corpus() {
 test("effects: killed with SIGKILL and gone on with, the catalogue has what the library measures of every feature that fires", async () => {
   const journal = join(folder, "killed/.catalog.effects.jsonl");
   const args = ["measure", "effects", "killed", ...TEXT, "--contexts", "4"];
-  const child = spawn(process.execPath, [...COMMAND, ...args], { ...OPTIONS(), stdio: "ignore" });
+  const child = spawn(process.execPath, [...MONOSCOPE, ...args], { ...OPTIONS(), stdio: "ignore" });
   const exited = new Promise((resolve) => child.once("exit", resolve));
   while (child.exitCode === null && (!existsSync(journal) || readFileSync(journal, "utf8").split("\n").length < 50)) await setTimeout(1);
   child.kill("SIGKILL");

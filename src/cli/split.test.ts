@@ -1,13 +1,13 @@
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { MONOSCOPE } from "../../test/command.ts";
 import { SparseAutoencoder } from "../sae/autoencoder.ts";
 import { createEngine } from "../sae/kernels/index.ts";
 
-const ROOT = resolve(import.meta.dirname, "../..");
-const COMMAND = ["--import", join(ROOT, "node_modules/tsx/dist/esm/index.mjs"), join(ROOT, "src/cli/main.ts"), "split"];
+const COMMAND = [...MONOSCOPE, "split"];
 
 /** An autoencoder whose features write these directions. */
 async function save(name: string, directions: readonly (readonly number[])[], metadata = {}): Promise<void> {
