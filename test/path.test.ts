@@ -206,7 +206,7 @@ describe("clamping", () => {
 
 test("train, catalogue, find: from text to a feature that fires where it should", { timeout: 300_000 }, async () => {
   const run = join(folder, "run");
-  const source = await liveSource(model, corpus.train);
+  const source = await harvestToStore(model, corpus.train, join(folder, "store"));
   const [sae] = await train({
     recipes: { small: recipe({ architecture: "topk", dSae: 256, k: 16 }) },
     source,

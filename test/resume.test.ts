@@ -36,7 +36,7 @@ test("killed at random moments and started again, a run ends with the same bytes
   const killed = join(folder, "killed");
   let kills = 0;
   const moments: number[] = [];
-  while (kills < 6) {
+  while (kills < 3) {
     // Any moment will do, also in the middle of a checkpoint: they take about as long as the time between them.
     const moment = Math.floor(Math.random() * 120);
     moments.push(moment);

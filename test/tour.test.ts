@@ -13,7 +13,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 function tour(...args: string[]) {
-  const command = [...MONOSCOPE, "tour", "--tokens", "20000", "--sizes", "128,256", ...args];
+  const command = [...MONOSCOPE, "tour", "--tokens", "8000", "--sizes", "64,128", ...args];
   return spawnSync(process.execPath, command, { cwd: folder, encoding: "utf8" });
 }
 
@@ -34,7 +34,7 @@ test("goes the whole path without a terminal, and the second time reuses it", { 
     expect(first.stdout).toContain(step);
   }
   const run = join(folder, "runs/tour");
-  for (const name of ["topk-128", "topk-256"]) {
+  for (const name of ["topk-64", "topk-128"]) {
     for (const file of [
       "cfg.json",
       "sae_weights.safetensors",

@@ -150,7 +150,7 @@ export function tourCommand(): Command {
         "the whole path on the packaged model: harvest, train, evaluate, look at features, steer (a few minutes; the second time seconds)",
       )
       .option("--out <folder>", "where everything is written", "runs/tour")
-      .option("--tokens <n>", "tokens of text to work on (default: 480,000, less on a slow machine)", wholeNumber(20_000))
+      .option("--tokens <n>", "tokens of text to work on (default: 480,000, less on a slow machine)", wholeNumber(5000))
       .option("--sizes <sizes>", "numbers of features, separated by commas (default: 1024,4096)", sizes)
       .option("--threads <n>", "threads for arithmetic", wholeNumber(), 2)
       .option("--explore", "on a terminal, go on to the explorer", false),

@@ -15,6 +15,13 @@ beforeAll(async () => {
   await mkdir(join(root, "web", "assets"), { recursive: true });
   await writeFile(join(root, "web", "index.html"), "<!doctype html><title>Monoscope</title>");
   await writeFile(join(root, "web", "assets", "index-abc.js"), "export {};");
+  await mkdir(join(root, "web", ".vite"));
+  const views = ["chat", "family", "training", "features", "feature", "map"].map((name) => [
+    `src/${name}/view.tsx`,
+    { file: `assets/${name}-1.js`, css: [`assets/${name}-1.css`], imports: ["_parts.js"] },
+  ]);
+  const manifest = { ...Object.fromEntries(views), "_parts.js": { file: "assets/parts-1.js", css: ["assets/parts-1.css"] } };
+  await writeFile(join(root, "web", ".vite", "manifest.json"), JSON.stringify(manifest));
   await writeFile(join(root, "secret.txt"), "secret");
 });
 afterAll(() => rm(root, { recursive: true }));
@@ -49,6 +56,23 @@ test("files named after their contents are kept for good, the first one is asked
   expect(first.headers["cache-control"]).toBe("no-cache");
   expect(first.headers["content-security-policy"]).toContain("default-src 'self'");
   expect((await get("/", { "if-none-match": first.headers.etag as string })).status).toBe(304);
+});
+
+test("with the page, browsers are told of the code and the data of the view that is asked for, and of no other's", async () => {
+  await start();
+  expect(`${(await get("/topk-4096/features/12")).headers.link}`.split(", ")).toEqual([
+    "</assets/feature-1.js>; rel=modulepreload",
+    "</assets/parts-1.js>; rel=modulepreload",
+    "</assets/feature-1.css>; rel=preload; as=style",
+    "</assets/parts-1.css>; rel=preload; as=style",
+    "</api/family>; rel=preload; as=fetch; crossorigin",
+    "</api/autoencoders/topk-4096/features/12>; rel=preload; as=fetch; crossorigin",
+  ]);
+  expect((await get("/topk-4096/features")).headers.link).toContain("</assets/features-1.js>");
+  expect((await get("/")).headers.link).toContain("</assets/chat-1.js>");
+  expect((await get("/nowhere/at/all")).headers.link).toBeUndefined();
+  expect((await get("/assets/index-abc.js")).headers.link).toBeUndefined();
+  expect((await get("/.vite/manifest.json", { accept: "application/json" })).status).toBe(404);
 });
 
 test("an address of the page gets its first file; what the API or the assets lack, nothing", async () => {

@@ -83,8 +83,12 @@ describe("answers", () => {
     expect(feature.causal!.raised).toEqual([{ id: 3, text, effect: 1.5 }]);
     expect(feature.steering).toEqual({ share: 0.35, towards: 0.5, fluency: 1, text: "a bridge" });
     expect(feature.neuron).toEqual({ neuron: 7, correlation: 0.5 });
-    for (const { feature: other, description } of [...feature.neighbours, ...feature.coactive])
-      expect(description).toBe(other < 4 ? `feature ${other} of bridges` : undefined);
+    for (const { feature: other, name } of [...feature.neighbours, ...feature.coactive]) {
+      const { tokens } = await answer(schemas.featureWhole, get(`${SMALL}/features/${other}`));
+      if (other < 4) expect(name).toBe(`feature ${other} of bridges`);
+      else if (tokens.length > 0) expect(name).toContain(`Fires at “${tokens[0]!.text.trim()}”`);
+      else expect(name).toBeUndefined();
+    }
     expect(feature.relations).toEqual([{ autoencoder: "large", feature: 3, cosine: 1, coactivation: 0.75 }]);
     for (const { tokens, activations, peak } of [...feature.top, feature.example!].filter(Boolean)) {
       expect(tokens).toHaveLength(activations.length);
@@ -98,9 +102,7 @@ describe("answers", () => {
     // Both begin with the same random rows; the further ones of the larger are like nothing in the smaller.
     expect(await relations(5)).toEqual([{ autoencoder: "small", feature: 5, cosine: expect.closeTo(1, 5) }]);
     expect(await relations(15)).toEqual([]);
-    expect(await relations(3)).toEqual([
-      { autoencoder: "small", feature: 3, cosine: 1, coactivation: 0.5, description: "feature 3 of bridges" },
-    ]);
+    expect(await relations(3)).toEqual([{ autoencoder: "small", feature: 3, cosine: 1, coactivation: 0.5, name: "feature 3 of bridges" }]);
   });
 
   test("a feature that never fired has no context, and no multiple of its largest activation", async () => {
@@ -172,7 +174,7 @@ describe("answers", () => {
     const map = await answer(schemas.map, get(`${SMALL}/map`));
     expect(map.feature).toEqual([0, 1, 2, 3]);
     expect(map.x).toEqual([0, 1, 2, 3]);
-    expect(map.label[2]).toBe("feature 2 of bridges");
+    expect(map.name[2]).toBe("feature 2 of bridges");
     expect(map.score).toEqual([0.5, 0.5, 0.5, 0.5]);
     expect(new Set([map.y, map.density, map.language].map(({ length }) => length))).toEqual(new Set([4]));
   });

@@ -58,11 +58,7 @@ async function whole(context: ExplorerContext, { id, catalog, rows }: Cataloged,
   const { tokenizer } = context.model;
   const { neighbours, coactive, top, intervals, description, causal, steering, neuron, map } = feature;
   const others = [...neighbours, ...coactive].map((other) => other.feature);
-  const described = await rows.descriptions([...new Set(others)]);
-  const label = (other: number) => {
-    const text = described.get(other)?.text;
-    return text === undefined ? {} : { description: text };
-  };
+  const names = await rows.names([...new Set(others)]);
   const effects = (of: readonly TokenEffect[]) => of.map(({ token, effect }) => ({ id: token, text: tokenizer.tokenText(token), effect }));
   const counts = (of: readonly TokenCount[]) =>
     of.map(({ token, count, mean }) => ({ id: token, text: tokenizer.tokenText(token), count, mean }));
@@ -81,7 +77,7 @@ async function whole(context: ExplorerContext, { id, catalog, rows }: Cataloged,
     intervals: intervals.map(({ from, to, examples }) => ({ from, to, examples: examples.map((example) => rows.example(example)) })),
     tokens: counts(feature.tokens),
     previous: counts(feature.previous),
-    coactive: coactive.map(({ feature, share, lift }) => ({ feature, share, lift, ...label(feature) })),
+    coactive: coactive.map(({ feature, share, lift }) => ({ feature, share, lift, name: names.get(feature) })),
     kinds: [...kinds],
     languages: [...languages],
     raised: effects(feature.raised),
@@ -90,7 +86,7 @@ async function whole(context: ExplorerContext, { id, catalog, rows }: Cataloged,
     decoderNorm,
     encoderNorm,
     alignment,
-    neighbours: neighbours.map(({ feature, cosine }) => ({ feature, cosine, ...label(feature) })),
+    neighbours: neighbours.map(({ feature, cosine }) => ({ feature, cosine, name: names.get(feature) })),
     relations,
     ...(map && { map: [map[0], map[1]] as [number, number] }),
     ...(causal && { causal: { ...causal, raised: effects(causal.raised), lowered: effects(causal.lowered) } }),
@@ -108,11 +104,8 @@ async function relationsOf(context: ExplorerContext, id: string, i: number): Pro
       const other = context.cataloged(shown.id);
       const { side, chance } = await context.comparison(own, other);
       const relatives = (await relativesOf(own, other, side, i, chance)).slice(0, RELATIVES);
-      const described = await other.rows.descriptions(relatives.map(({ feature }) => feature));
-      return relatives.map((relative) => {
-        const text = described.get(relative.feature)?.text;
-        return { autoencoder: other.id, ...relative, ...(text !== undefined && { description: text }) };
-      });
+      const names = await other.rows.names(relatives.map(({ feature }) => feature));
+      return relatives.map((relative) => ({ autoencoder: other.id, ...relative, name: names.get(relative.feature) }));
     }),
   );
   return found.flat();

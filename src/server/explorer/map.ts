@@ -24,7 +24,7 @@ export function mapRoutes(context: ExplorerContext) {
         catalog.column(column),
       ),
     );
-    const [{ names, of: language }, labels] = await Promise.all([majority(catalog, "languages"), rows.labels()]);
+    const [{ names: languages, of: language }, names] = await Promise.all([majority(catalog, "languages"), rows.allNames()]);
     const features = Array.from({ length: sae.dSae }, (_, i) => i).filter((i) => !Number.isNaN(x![i]!));
     const few = (value: number) => Number(value.toPrecision(DIGITS));
     return c.json(
@@ -34,12 +34,12 @@ export function mapRoutes(context: ExplorerContext) {
         y: features.map((i) => few(y![i]!)),
         density: features.map((i) => few(density![i]!)),
         language: features.map((i) => language[i]!),
-        languages: [...names],
+        languages: [...languages],
         score: features.map((i) => {
           const known = [detection, fuzzing, vocabulary].find((column) => !Number.isNaN(column![i]!));
           return known === undefined ? null : few(known[i]!);
         }),
-        label: features.map((i) => labels.get(i) ?? ""),
+        name: features.map((i) => names.get(i) ?? ""),
       },
       200,
     );

@@ -16,8 +16,11 @@ type ShownExample = z.infer<typeof example>;
 const TOKENS_BEFORE = 8;
 const TOKENS_AFTER = 4;
 
-const { feature, density, mean, largest, histogram, firstExample, examples } = featureColumns(0);
+const NAMING_TOKENS = 3;
+
+const { feature, density, mean, largest, histogram, firstExample, examples, tokens: firing } = featureColumns(0);
 const ROW_COLUMNS = { feature, density, mean, largest, histogram, firstExample, examples };
+const FIRING = { feature, tokens: firing };
 const { feature: _feature, interval, document, offset, tokens, activations, peak } = EXAMPLE_COLUMNS;
 const SHOWN_EXAMPLE = { feature: _feature, interval, document, offset, tokens, activations, peak };
 const { feature: describedFeature, text } = PART_COLUMNS.description;
@@ -90,12 +93,37 @@ export class CatalogRows {
     return store.matching("relations", RELATION_COLUMNS, `feature IN (${ids.join(",")})`);
   }
 
-  /** The texts of all descriptions, by feature. @throws FormatError */
-  async labels(): Promise<Map<number, string>> {
-    const labels = new Map<number, string>();
+  /** What features are called in lists: their descriptions, or else the tokens where they fire; nothing for those that never did. @throws FormatError */
+  async names(ids: readonly number[]): Promise<Map<number, string>> {
+    const described = await this.descriptions(ids);
+    const names = new Map([...described].map(([feature, { text }]) => [feature, text]));
+    const others = ids.filter((id) => !names.has(id));
+    for (const row of await (await this.#open()).rows("features", FIRING, others)) this.#nameByTokens(names, row);
+    return names;
+  }
+
+  /** The same of all features. @throws FormatError */
+  async allNames(): Promise<Map<number, string>> {
+    const names = new Map<number, string>();
     if (this.#catalog.parts.includes("description"))
-      await this.#scan("description", LABEL, ({ feature, text }) => void labels.set(feature, text));
-    return labels;
+      await this.#scan("description", LABEL, ({ feature, text }) => void names.set(feature, text));
+    await this.#scan("features", FIRING, (row) => {
+      if (!names.has(row.feature)) this.#nameByTokens(names, row);
+    });
+    return names;
+  }
+
+  #nameByTokens(names: Map<number, string>, { feature, tokens }: Row<typeof FIRING>): void {
+    const texts = tokens.map(({ token }) => this.#tokenizer.tokenText(token)).filter((text) => !text.includes("\uFFFD"));
+    const words = [...new Set(texts.map((text) => text.trim() || text.replaceAll("\n", "↵").replace(/\s/g, "␣")))];
+    if (words.length > 0)
+      names.set(
+        feature,
+        `Fires at ${words
+          .slice(0, NAMING_TOKENS)
+          .map((word) => `“${word}”`)
+          .join(", ")}`,
+      );
   }
 
   /** An example with its tokens as people read them. */

@@ -120,13 +120,10 @@ export const family = z
   })
   .openapi("Family");
 
-const relation = z.object({
-  autoencoder: z.string(),
-  feature,
-  cosine: z.number(),
-  coactivation: z.number().optional(),
-  description: z.string().optional(),
-});
+/** The description, or the tokens where it fires; absent for a feature that never did. */
+const name = z.string().optional();
+
+const relation = z.object({ autoencoder: z.string(), feature, cosine: z.number(), coactivation: z.number().optional(), name });
 
 export const featureWhole = z
   .object({
@@ -136,7 +133,7 @@ export const featureWhole = z
     intervals: z.array(z.object({ from: z.number(), to: z.number(), examples: z.array(example) })),
     tokens: z.array(tokenCount),
     previous: z.array(tokenCount),
-    coactive: z.array(z.object({ feature, share: z.number(), lift: z.number(), description: z.string().optional() })),
+    coactive: z.array(z.object({ feature, share: z.number(), lift: z.number(), name })),
     kinds: z.array(share),
     languages: z.array(share),
     raised: z.array(tokenEffect),
@@ -145,7 +142,7 @@ export const featureWhole = z
     decoderNorm: z.number(),
     encoderNorm: z.number(),
     alignment: z.number(),
-    neighbours: z.array(z.object({ feature, cosine: z.number(), description: z.string().optional() })),
+    neighbours: z.array(z.object({ feature, cosine: z.number(), name })),
     /** Ancestors in smaller autoencoders and successors in larger ones, the closest of each first. */
     relations: z.array(relation),
     map: z.tuple([z.number(), z.number()]).optional(),
@@ -218,7 +215,8 @@ export const map = z
     languages: z.array(z.string()),
     /** The description's own score; null without one. */
     score: z.array(z.number().nullable()),
-    label: z.array(z.string()),
+    /** The description, or the tokens where it fires; empty for a feature that never did. */
+    name: z.array(z.string()),
   })
   .openapi("Map");
 
@@ -259,7 +257,7 @@ export const activationsRequest = z
   })
   .openapi("ActivationsRequest");
 
-export const activeFeature = z.object({ feature, activation: z.number(), share: z.number(), description: z.string().optional() });
+export const activeFeature = z.object({ feature, activation: z.number(), share: z.number(), name });
 
 export const activations = z
   .object({
@@ -274,7 +272,7 @@ export const activations = z
 
 export const compareRequest = z.strictObject({ a: text, b: text, limit: z.int().min(1).max(200).default(20) }).openapi("CompareRequest");
 
-const compared = activeFeature.pick({ feature: true, description: true }).extend({ a: z.number(), b: z.number() });
+const compared = activeFeature.pick({ feature: true, name: true }).extend({ a: z.number(), b: z.number() });
 
 /** Largest activations of features on two texts: those that are stronger on one, and those that both have. */
 export const comparison = z.object({ a: z.array(compared), b: z.array(compared), both: z.array(compared) }).openapi("Comparison");

@@ -72,7 +72,7 @@ export function textRoutes(context: ExplorerContext) {
         }
       }
       const ordinary = new Set(position);
-      const label = await labels(context, shown.id, strongest.flat());
+      const names = await namesOf(context, shown.id, strongest.flat());
       return c.json(
         {
           tokens: ids.map((token) => tokenizer.tokenText(token)),
@@ -82,7 +82,7 @@ export function textRoutes(context: ExplorerContext) {
               feature,
               activation,
               share: shareOf(activation, largest?.[feature]),
-              ...label(feature),
+              name: names.get(feature),
             })),
           ),
           features: wanted.map((feature) => {
@@ -117,9 +117,9 @@ export function textRoutes(context: ExplorerContext) {
         ),
         both: ranked(peaks.filter(isBoth), (p) => Math.min(p.a, p.b) / full(p)),
       };
-      const label = await labels(context, shown.id, Object.values(found).flat());
-      const described = (of: Peak[]) => of.map((peak) => ({ ...peak, ...label(peak.feature) }));
-      return c.json({ a: described(found.a), b: described(found.b), both: described(found.both) }, 200);
+      const names = await namesOf(context, shown.id, Object.values(found).flat());
+      const named = (of: Peak[]) => of.map((peak) => ({ ...peak, name: names.get(peak.feature) }));
+      return c.json({ a: named(found.a), b: named(found.b), both: named(found.both) }, 200);
     });
 }
 
@@ -178,15 +178,11 @@ function shareOf(activation: number, largest: number | undefined): number {
   return Math.min(1, activation / (largest || activation));
 }
 
-/** Descriptions of features, read together. */
-async function labels(
+/** What features are called, read together. */
+async function namesOf(
   context: ExplorerContext,
   autoencoder: string,
   features: readonly { readonly feature: number }[],
-): Promise<(feature: number) => { description?: string }> {
-  const described = await context.rows(autoencoder)?.descriptions([...new Set(features.map(({ feature }) => feature))]);
-  return (feature) => {
-    const text = described?.get(feature)?.text;
-    return text === undefined ? {} : { description: text };
-  };
+): Promise<ReadonlyMap<number, string>> {
+  return (await context.rows(autoencoder)?.names([...new Set(features.map(({ feature }) => feature))])) ?? new Map();
 }

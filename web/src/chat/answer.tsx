@@ -94,7 +94,7 @@ function Detail({
   const known = useFeature(sae, feature).data;
   return (
     <li>
-      <FeatureLink sae={sae} feature={feature} description={known && titleOf(known)} />
+      <FeatureLink sae={sae} feature={feature} name={known && titleOf(known)} />
       <span className="mono number" title="Activation, and its share of the feature's largest">
         {decimal(activation)}
         {share !== null && ` · ${percent(share)}`}

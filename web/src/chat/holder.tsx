@@ -22,7 +22,7 @@ export function Holder({ held: { sae, feature, share }, coloured, onShare, onCol
   return (
     <li className="holder">
       <div className="line">
-        <FeatureLink sae={sae} feature={feature} description={known.data && titleOf(known.data)} />
+        <FeatureLink sae={sae} feature={feature} name={known.data && titleOf(known.data)} />
         <button
           type="button"
           className="swatch"

@@ -139,7 +139,7 @@ function Root({ own, larger, feature }: RootProps) {
         <>
           <div className="node root">
             <span className="of small muted">{own.id}</span>
-            <FeatureLink sae={own.id} feature={feature} description={titleOf(data)} />
+            <FeatureLink sae={own.id} feature={feature} name={titleOf(data)} />
           </div>
           <Successors own={own} larger={larger} feature={feature} />
         </>
@@ -160,11 +160,11 @@ function Successors({ own, larger, feature }: RootProps) {
         if (related.length === 0) return <p className="small muted none">nothing in {next.id} is nearer to it than chance</p>;
         return (
           <Few items={related} few={FEW} what={`in ${next.id}`} className="successors">
-            {({ feature, cosine, coactivation, description }) => (
+            {({ feature, cosine, coactivation, name }) => (
               <li key={feature}>
                 <div className="node">
                   <span className="of small muted">{next.id}</span>
-                  <FeatureLink sae={next.id} feature={feature} description={description ?? "no description"} />
+                  <FeatureLink sae={next.id} feature={feature} name={name ?? "silent"} />
                   <span className="measure small">
                     <span className="bar" style={{ "--part": `${Math.max(0, cosine) * 100}%` }} aria-hidden="true" />
                     <span className="number">cosine {cosine.toFixed(2)}</span>

@@ -13,9 +13,9 @@ export function Neighbours({ sae, data: { neighbours } }: { sae: string; data: F
   return (
     <Section title="Neighbours" note="cosine of the directions">
       <Few items={neighbours} few={FEW} what="neighbours" className="near">
-        {({ feature, cosine, description }) => (
+        {({ feature, cosine, name }) => (
           <li key={feature}>
-            <FeatureLink sae={sae} feature={feature} description={description} />
+            <FeatureLink sae={sae} feature={feature} name={name} />
             <span className="mono">{cosine.toFixed(3)}</span>
           </li>
         )}
@@ -29,9 +29,9 @@ export function Coactive({ sae, data: { coactive } }: { sae: string; data: Featu
   return (
     <Section title="Active together" note="share of its firing · times as often as by chance">
       <Few items={coactive} few={FEW} what="features" className="near">
-        {({ feature, share, lift, description }) => (
+        {({ feature, share, lift, name }) => (
           <li key={feature}>
-            <FeatureLink sae={sae} feature={feature} description={description} />
+            <FeatureLink sae={sae} feature={feature} name={name} />
             <span className="mono">
               {percent(share)} · {decimal(lift)} ×
             </span>
@@ -54,9 +54,9 @@ export function Relations({ data: { relations }, dSae }: { data: Feature; dSae: 
       note={`${count(sizeOf(id))} features · cosine`}
     >
       <Few items={related} few={FEW} what="features" className="near">
-        {({ feature, cosine, coactivation, description }) => (
+        {({ feature, cosine, coactivation, name }) => (
           <li key={feature}>
-            <FeatureLink sae={id} feature={feature} description={description} />
+            <FeatureLink sae={id} feature={feature} name={name} />
             <span className="mono">
               {cosine.toFixed(3)}
               {coactivation !== undefined && ` · ${percent(coactivation)}`}

@@ -47,7 +47,7 @@ export default function FeaturesView({ sae }: { sae: string }) {
                 <List sae={sae} dSae={own.dSae} request={request} state={state} change={change} />
               ) : (
                 <Empty>
-                  <FeatureLink sae={sae} feature={readBox(state.box).feature!} description="Open this feature" />
+                  <FeatureLink sae={sae} feature={readBox(state.box).feature!} name="Open this feature" />
                 </Empty>
               )}
             </>

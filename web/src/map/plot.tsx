@@ -260,7 +260,7 @@ function TipBox({ map, tip: { index, x, y }, width }: { map: FeatureMap; tip: Ti
       aria-hidden="true"
     >
       <div>
-        <span className="mono">#{map.feature[index]}</span> {map.label[index] || <span className="muted">no description</span>}
+        <span className="mono">#{map.feature[index]}</span> {map.name[index] || <span className="muted">silent</span>}
       </div>
       <div className="muted number">
         {map.density[index] === 0 ? "silent" : `fires on ${percent(map.density[index]!)} of tokens`}

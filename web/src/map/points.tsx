@@ -25,7 +25,7 @@ export function Points({ sae, map, title, note, points, onClear, onPoint }: Poin
     () =>
       points.slice(0, most).map((index) => (
         <li key={index} data-index={index}>
-          <FeatureLink sae={sae} feature={map.feature[index]!} description={map.label[index] || "no description"} />
+          <FeatureLink sae={sae} feature={map.feature[index]!} name={map.name[index] || "silent"} />
         </li>
       )),
     [sae, map, points, most],
@@ -70,9 +70,9 @@ function indexAt(target: EventTarget): number | undefined {
   return row ? Number(row.dataset.index) : undefined;
 }
 
-/** A line for each feature: its number, a tab, its description. */
+/** A line for each feature: its number, a tab, its name. */
 function save(sae: string, map: FeatureMap, points: readonly number[]): void {
-  const lines = points.map((index) => `${map.feature[index]}\t${map.label[index]}`);
+  const lines = points.map((index) => `${map.feature[index]}\t${map.name[index]}`);
   const url = URL.createObjectURL(new Blob([`${lines.join("\n")}\n`], { type: "text/plain" }));
   const link = document.createElement("a");
   link.href = url;

@@ -12,14 +12,14 @@ export function featurePath(sae: string, feature: number): string {
 interface FeatureLinkProps {
   readonly sae: string;
   readonly feature: number;
-  readonly description?: string | undefined;
+  readonly name?: string | undefined;
 }
 
-export function FeatureLink({ sae, feature, description }: FeatureLinkProps) {
+export function FeatureLink({ sae, feature, name }: FeatureLinkProps) {
   return (
-    <Link className="feature-link" href={featurePath(sae, feature)} title={description}>
+    <Link className="feature-link" href={featurePath(sae, feature)} title={name}>
       <span className="index">#{feature}</span>
-      {description !== undefined && <span className="name">{description}</span>}
+      {name !== undefined && <span className="name">{name}</span>}
     </Link>
   );
 }
