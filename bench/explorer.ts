@@ -37,6 +37,7 @@ interface Visits {
 const EXAMPLES = 20;
 const CLUSTERS = 300;
 const DRAG_MS = 5000;
+const FIRST_PAINT = `performance.getEntriesByName("first-contentful-paint")[0]?.startTime`;
 
 const program = new Command("bench:explorer")
   .description("how soon the explorer shows a feature, and how smoothly its map moves")
@@ -60,12 +61,16 @@ const program = new Command("bench:explorer")
         const shown: Awaited<ReturnType<typeof visit>>[] = [];
         for (let i = 0; i < visits; i++) shown.push(await visit(browser, `${url}/sae/features/${mix(i, 1) % features}`));
         const firstPaint = summary(shown.map(({ paint }) => paint));
+        // What this browser takes on this machine for a page of one word.
+        const empty: number[] = [];
+        for (let i = 0; i < visits; i++) empty.push(await paintOf(browser, `data:text/html,<title>empty</title>empty`));
+        const emptyPage = summary(empty);
         const contexts = summary(shown.map(({ contexts }) => contexts));
         const map = await framesOfMap(browser, `${url}/sae/map`);
-        if (json) console.log(JSON.stringify({ features, visits, firstPaint, contexts, map, machine: machine() }));
+        if (json) console.log(JSON.stringify({ features, visits, firstPaint, emptyPage, contexts, map, machine: machine() }));
         else
           console.log(
-            `first paint ${firstPaint.median} ms, at the most ${firstPaint.slowest}; the feature's contexts ${contexts.median} ms, at the most ${contexts.slowest}; map after ${map.drawn} ms, ${map.framesPerSecond} frames/s while it is dragged`,
+            `first paint ${firstPaint.median} ms, at the most ${firstPaint.slowest} (a page of one word: ${emptyPage.median} and ${emptyPage.slowest}); the feature's contexts ${contexts.median} ms, at the most ${contexts.slowest}; map after ${map.drawn} ms, ${map.framesPerSecond} frames/s while it is dragged`,
           );
       } finally {
         await browser.close();
@@ -110,12 +115,19 @@ async function visit(browser: Browser, url: string): Promise<{ paint: number; co
   }).observe(document, { childList: true, subtree: true })`);
   await page.goto(url);
   await page.locator(".context").first().waitFor();
-  await page.waitForFunction(`performance.getEntriesByName("first-contentful-paint").length`);
-  const times = (await page.evaluate(
-    `({ paint: performance.getEntriesByName("first-contentful-paint")[0].startTime, contexts: window.contextsAt })`,
-  )) as { paint: number; contexts: number };
+  await page.waitForFunction(FIRST_PAINT);
+  const times = (await page.evaluate(`({ paint: ${FIRST_PAINT}, contexts: window.contextsAt })`)) as { paint: number; contexts: number };
   await page.close();
   return times;
+}
+
+async function paintOf(browser: Browser, url: string): Promise<number> {
+  const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
+  await page.goto(url);
+  await page.waitForFunction(FIRST_PAINT);
+  const paint = (await page.evaluate(FIRST_PAINT)) as number;
+  await page.close();
+  return paint;
 }
 
 async function framesOfMap(browser: Browser, url: string): Promise<{ drawn: number; framesPerSecond: number }> {
