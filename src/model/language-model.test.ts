@@ -106,10 +106,12 @@ describe("a forward pass", () => {
     const tokens = someTokens(12);
     const logits = await model.logits(tokens);
     const last = await model.residual(tokens, { hook: "blocks.3.hook_resid_post" });
+    const [continued] = await model.generateBatch([tokens], { maxTokens: 5 });
     for (const layer of [0, 1, 4]) {
       await using other = await LanguageModel.open(model.path, { layer });
       expect(other.hook).toBe(["blocks.0.hook_resid_pre", "blocks.1.hook_resid_pre", "", "", "blocks.3.hook_resid_post"][layer]);
       expectClose((await other.logits(tokens)).data, logits.data);
+      expect(await other.generateBatch([tokens], { maxTokens: 5 })).toEqual([continued]);
       expectClose((await other.residual(tokens, { hook: "blocks.3.hook_resid_post" })).data, last.data);
       expectClose((await other.logitsFrom(await other.residual(tokens), { lastOnly: true })).data, row(logits, 11));
     }

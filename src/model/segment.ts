@@ -79,6 +79,7 @@ export class Segment {
     const out = matrix(x.rows, x.cols);
     if (this.#parts.length === 0) {
       out.data.set(x.data);
+      for (const [b, n] of lengths.entries()) cache?.advance(slot + b, n); // it holds no layers, but counts tokens
       return out;
     }
     const most = () => (turns?.taken ? { step: SHARED_STEP, batch: SHARED_STEP } : { step: MAX_STEP, batch: MAX_BATCH });
