@@ -61,6 +61,8 @@ export { clamp } from "./interventions/clamp.ts";
 export type { FeatureSteering, SteeringCandidate, SteeringScoreOptions, SteeringTrial } from "./interventions/steering.ts";
 export { steeringScores, steeringTrials } from "./interventions/steering.ts";
 export type { ModelConfig } from "./model/families/family.ts";
+export type { FindOptions, Terms } from "./model/find.ts";
+export { findModel } from "./model/find.ts";
 export type { Intervention } from "./model/intervention.ts";
 export type { OpenOptions, RunOptions, Tokens } from "./model/language-model.ts";
 export { LanguageModel } from "./model/language-model.ts";

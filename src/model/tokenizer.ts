@@ -172,7 +172,8 @@ export class Tokenizer {
         {},
       );
       const encode = (words: readonly string[]) => this.#model.encode(words);
-      pipeline.model = Object.assign(encode, { tokens_to_ids: this.#parts.vocabulary.ids });
+      // Of a model the pipeline uses these two alone.
+      pipeline.model = Object.assign(encode, { tokens_to_ids: this.#parts.vocabulary.ids }) as unknown as Pipeline["model"];
       return pipeline;
     } catch (error) {
       throw new UnsupportedError(`${path} has a part that Monoscope does not know: ${(error as Error).message}`, { cause: error });

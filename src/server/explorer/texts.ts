@@ -123,12 +123,13 @@ export function textRoutes(context: ExplorerContext) {
     });
 }
 
-/** The tokens that are told of, and those that stand before them: a text begins as contexts do, an answer follows its chat. @throws Problem (400) */
+/** The tokens that are told of, and those that stand before them: a text begins as contexts do, unless it spells that itself; an answer follows its chat. @throws Problem (400) */
 function partsOf(passage: z.infer<typeof tokenizeRequest>, said: string | undefined, tokenizer: Tokenizer) {
   if (said !== undefined && passage.text !== undefined)
     throw new Problem(400, "an answer is to messages, not to a text", { param: "answer", code: "invalid_request" });
   const own = passageTokens(passage, tokenizer);
-  const [before, ids] = said === undefined ? [[tokenizer.startOfContext], own] : [own, tokenizer.encode(said)];
+  const start = own[0] === tokenizer.startOfContext ? [] : [tokenizer.startOfContext];
+  const [before, ids] = said === undefined ? [start, own] : [own, tokenizer.encode(said)];
   checkLength([said === undefined ? ids : [...before, ...ids]], passage.text === undefined ? "messages" : "text");
   return { before, ids };
 }
