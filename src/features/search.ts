@@ -65,7 +65,7 @@ const FEW = 4;
 // Features that are compared exactly, for each that is asked for, of a ranking by the index's codes.
 const COMPARED = 4;
 // Words that more features have than this count as those features that have them best, where another criterion ranks.
-const MOST_WITH_WORDS = 500;
+const MOST_WITH_WORDS = 300;
 // Further down than this, reading columns serves better.
 const DEEPEST = 100_000;
 
@@ -277,6 +277,7 @@ type Features = ArrayLike<number> & Iterable<number>;
 /** The features that all of some searches found, in order; undefined if there was no search. */
 function common(catalog: Catalog, found: readonly Features[]): Uint32Array | undefined {
   if (found.length === 0) return undefined;
+  if (found.length === 1) return Uint32Array.from(found[0]!).sort();
   const times = new Uint8Array(catalog.dSae);
   for (const features of found) for (let i = 0; i < features.length; i++) times[features[i]!]!++;
   return those(all(catalog), (feature) => times[feature] === found.length);
