@@ -6,10 +6,11 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { ArgumentError, CancelledError, FormatError, NetworkError, NotFoundError } from "../../errors.ts";
+import { ArgumentError, CancelledError, FormatError, MonoscopeError, NetworkError, NotFoundError } from "../../errors.ts";
 import { type FakeHub, type HubFailures, startHub } from "../../model/hub.fixture.ts";
 import { seededRandom } from "../../random.ts";
 import { type Document, type ReadOptions, readDocuments } from "../documents.ts";
+import { readParquet } from "./parquet.ts";
 import { unsnapped } from "./snappy.ts";
 
 const FIXTURES = fileURLToPath(new URL("../fixtures/", import.meta.url));
@@ -90,6 +91,61 @@ describe("Parquet", () => {
     }
     await expect(read(await write("text.parquet", "just text, not a table"))).rejects.toThrow(FormatError);
     await expect(read(parquet("lz4"))).rejects.toThrow(/unsupported compression codec: LZ4/);
+  });
+
+  describe("that is damaged is read or refused", () => {
+    /** What came of it: "read", or the code of an error of ours. */
+    const outcome = async (content: Uint8Array) => {
+      const file = { size: content.length, read: async (start: number, end: number) => content.slice(start, end), close: async () => {} };
+      try {
+        for await (const _ of readParquet(file, "damaged.parquet", "text"));
+        return "read";
+      } catch (error) {
+        if (!(error instanceof MonoscopeError)) throw error;
+        return error.code;
+      }
+    };
+
+    it("at every byte of a file that is not packed", async () => {
+      const data = Array.from({ length: 40 }, (_, i) => (i % 7 === 3 ? null : `text ${i % 4}`));
+      const id = Array.from({ length: 40 }, (_, i) => i * i);
+      const plain = { data, type: "STRING" as const, nullable: true };
+      const columnData = [
+        { name: "text", ...plain },
+        { name: "id", data: id, type: "INT32" as const, encoding: "DELTA_BINARY_PACKED" as const },
+        { name: "kind", ...plain, encoding: "DELTA_LENGTH_BYTE_ARRAY" as const },
+        { name: "language", ...plain, encoding: "DELTA_BYTE_ARRAY" as const },
+      ];
+      const whole = new Uint8Array(parquetWriteBuffer({ columnData, codec: "UNCOMPRESSED" }));
+      expect(await outcome(whole)).toBe("read");
+      const outcomes = new Set<string>();
+      for (let at = 0; at < whole.length; at++) {
+        for (const value of [0, 0xff]) {
+          const damaged = whole.slice();
+          damaged[at] = value;
+          outcomes.add(await outcome(damaged));
+        }
+        const erased = whole.slice();
+        erased.fill(0xff, at, at + 16);
+        outcomes.add(await outcome(erased));
+      }
+      expect(outcomes).toContain("E_FORMAT");
+    });
+
+    it.each(["zstd", "snappy", "gzip", "brotli"])("at many places of one that is packed with %s", async (name) => {
+      const whole = new Uint8Array(await readFile(parquet(name)));
+      const random = seededRandom(7);
+      const outcomes = new Set<string>();
+      for (let i = 0; i < 200; i++) {
+        const damaged = whole.slice();
+        const at = Math.floor(random() * whole.length);
+        if (i % 2) damaged.fill(0, at, at + 1 + Math.floor(random() * 64));
+        else for (let n = 0; n < 3; n++) damaged[Math.floor(random() * whole.length)]! ^= 1 << Math.floor(random() * 8);
+        outcomes.add(await outcome(damaged));
+      }
+      expect(outcomes).toContain("read");
+      expect(outcomes).toContain("E_FORMAT");
+    });
   });
 
   it("packed with Snappy is held against its lengths, wherever they are damaged", () => {
