@@ -86,7 +86,7 @@ function statsSubcommand(): Command {
       .argument("<folder>", "a corpus that was built or sampled")
       .addOption(modelOption("whose tokenizer counts"))
       .addOption(acceptTermsOption()),
-  ).action(async (folder: string, { json, ...options }: { model: string; acceptTerms?: boolean; json: boolean }) => {
+  ).action(async (folder: string, { json, ...options }: { model?: string; acceptTerms?: boolean; json: boolean }) => {
     await corpusFiles(folder); // says so before a model is fetched
     const tokenizer = await Tokenizer.open(await findModelFiles(options));
     const line = new ProgressLine("counting");

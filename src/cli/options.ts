@@ -3,7 +3,7 @@ import { createInterface } from "node:readline/promises";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type Corpus, tokenizeCorpus } from "../corpus/tokenize.ts";
 import { ShapeError, UnsupportedError } from "../errors.ts";
-import { DEFAULT_MODEL, findModel, type Terms, termsAcceptedByEnvironment } from "../model/find.ts";
+import { DEFAULT_MODEL, findModel, isKnownModel, type Terms, termsAcceptedByEnvironment } from "../model/find.ts";
 import { LanguageModel } from "../model/language-model.ts";
 import { DEVICES, type Device } from "../model/session.ts";
 import { SparseAutoencoder } from "../sae/autoencoder.ts";
@@ -43,7 +43,8 @@ export function realNumber(min: number, max: number): (text: string) => number {
 }
 
 export interface ModelOptions {
-  model: string;
+  /** The default model, or the known one that the autoencoder names, if not given. */
+  model?: string;
   acceptTerms?: boolean;
   layer?: number;
   threads: number;
@@ -61,7 +62,7 @@ export function withModel(command: Command): Command {
 
 export function modelOption(what = "language model"): Option {
   const places = "a name, a GGUF file, a folder with safetensors, or owner/name[@revision] on the Hugging Face hub";
-  return new Option("--model <id or path>", `${what}: ${places}`).default(DEFAULT_MODEL);
+  return new Option("--model <id or path>", `${what}: ${places} (default: ${DEFAULT_MODEL}, or what the autoencoder was trained on)`);
 }
 
 export function acceptTermsOption(): Option {
@@ -92,7 +93,7 @@ export async function openModel({ model, layer, threads, device, acceptTerms = f
 /** Finds the model's files, with a progress line while they are fetched. */
 export async function findModelFiles({ model, acceptTerms = false }: Pick<ModelOptions, "model" | "acceptTerms">): Promise<string> {
   return whileFetching("fetching the model", (fetching) =>
-    findModel(model, { acceptTerms: (terms) => askForTerms(terms, acceptTerms), ...fetching }),
+    findModel(model ?? DEFAULT_MODEL, { acceptTerms: (terms) => askForTerms(terms, acceptTerms), ...fetching }),
   );
 }
 
@@ -134,14 +135,18 @@ async function askForTerms({ model, notice, url }: Terms, accepted: boolean): Pr
 }
 
 /** Opens the model at the place where an autoencoder was trained, unless a layer was asked for. @throws ShapeError, UnsupportedError when they do not fit together */
-export async function openModelFor(sae: { hook: string | undefined; dIn: number }, options: ModelOptions): Promise<LanguageModel> {
+export async function openModelFor(
+  sae: Pick<SparseAutoencoder, "hook" | "dIn" | "metadata">,
+  options: ModelOptions,
+): Promise<LanguageModel> {
   const [, block, side] = /^blocks\.(\d+)\.hook_resid_(pre|post)$/.exec(sae.hook ?? "") ?? [];
   if (sae.hook !== undefined && block === undefined && options.layer === undefined)
     throw new UnsupportedError(
       `the autoencoder reads ${sae.hook}; this version reads the residual stream alone. Name a layer with --layer to use it there.`,
     );
   const layer = options.layer ?? (block === undefined ? undefined : Number(block) + (side === "post" ? 1 : 0));
-  const model = await openModel({ ...options, ...(layer === undefined ? {} : { layer }) });
+  const named = isKnownModel(sae.metadata.model_name) && { model: sae.metadata.model_name };
+  const model = await openModel({ ...named, ...options, ...(layer === undefined ? {} : { layer }) });
   if (model.config.dIn === sae.dIn) return model;
   await model.close();
   throw new ShapeError(

@@ -64,6 +64,11 @@ const KNOWN_MODELS: Readonly<Record<string, KnownModel>> = {
   },
 };
 
+/** Whether `id` names a model that Monoscope fetches by name. */
+export function isKnownModel(id: unknown): id is string {
+  return typeof id === "string" && Object.hasOwn(KNOWN_MODELS, id);
+}
+
 export interface FindOptions {
   /** Called while a model is fetched. */
   onProgress?: ((progress: { bytes: number; total: number }) => void) | undefined;
