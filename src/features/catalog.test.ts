@@ -91,6 +91,7 @@ describe("what is learnt later", () => {
     }, at);
     await opened(async (catalog) => {
       expect([...catalog.parts].sort()).toEqual(["causal", "description", "map", "neuron", "steering"]);
+      expect(await catalog.take([])).toEqual([]);
       expect(await catalog.feature(4)).toEqual(entry(4));
       expect(await catalog.feature(5)).toEqual({ ...entry(5), causal });
       expect(await catalog.feature(6)).toEqual({

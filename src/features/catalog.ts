@@ -135,6 +135,7 @@ export class Catalog {
   /** The same of several features, in the order in which they are named; much faster than one by one. @throws ArgumentError, FormatError */
   async take(features: readonly number[]): Promise<Feature[]> {
     for (const i of features) this.checkFeature(i);
+    if (features.length === 0) return [];
     const rows = await this.#store.rows("features", SHOWN_COLUMNS, [...new Set(features)]);
     const positions = rows.flatMap(({ firstExample, examples }) => Array.from({ length: examples }, (_, i) => firstExample + i));
     const [examples, parts] = await Promise.all([
