@@ -82,7 +82,7 @@ export function completeCommand(): Command {
       console.log(
         [
           pc.dim(`${list.name} in ${count(documents)} documents, ${count(words)} words`),
-          summary(named),
+          summary(named, words),
           "",
           conceptTable(named, options.limit),
         ].join("\n"),
@@ -92,7 +92,11 @@ export function completeCommand(): Command {
 
 type Named = { readonly name: string; readonly study: Completeness };
 
-function summary(named: readonly Named[]): string {
+/** @param words of the corpus: what lies below one occurrence in it is not told as a number */
+function summary(named: readonly Named[], words: number): string {
+  const once = 1e6 / words;
+  const place = (evenChance: number) =>
+    evenChance < once ? `below ${Number(once.toPrecision(1))} per million words` : `${Number(evenChance.toPrecision(2))} per million words`;
   return table(
     ["", "features", "own feature", "mean AUROC", "even chance at"],
     named.map(({ name, study: { dSae, results, evenChance } }) => {
@@ -103,7 +107,7 @@ function summary(named: readonly Named[]): string {
         count(dSae),
         `${own} of ${results.length} (${percent(own / results.length)})`,
         meanAuroc.toFixed(3),
-        evenChance === undefined ? "–" : `${Number(evenChance.toPrecision(2))} per million words`,
+        evenChance === undefined ? "–" : place(evenChance),
       ];
     }),
   );
