@@ -7,7 +7,7 @@ import { count } from "./terminal.ts";
 export function convertCommand(): Command {
   return withJson(
     new Command("convert")
-      .description("write an autoencoder in another format: SAELens, sparsify, Gemma Scope")
+      .description("write an autoencoder in another format: SAELens, sparsify, Gemma Scope, or a quarter of the size (int8)")
       .argument("<from>", "folder or file of an autoencoder, or its id on the Hugging Face hub")
       .argument("<to>", "a new folder (for Gemma Scope also a new .npz file)")
       .addOption(new Option("--to <format>", "what to write").choices(WRITABLE).default("saelens"))

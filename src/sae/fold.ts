@@ -60,15 +60,15 @@ export function foldGates(engine: Engine, magnitude: Float32Array, gate: Float32
   );
 }
 
-/** Multiplies the decoder's rows by `factors`, [dSae]. @returns whether that changed anything */
-export function scaleDecoder(engine: Engine, factors: Float32Array): boolean {
+/** Multiplies the rows of a matrix by `factors`, [dSae]. @returns whether that changed anything */
+export function scaleRows(engine: Engine, tensor: "wEnc" | "wDec", factors: Float32Array): boolean {
   if (factors.every((factor) => factor === 1)) return false;
   const { dIn, dSae } = engine;
   for (let i = 0; i < dSae; i++) {
-    const direction = engine.read("wDec", i * dIn, dIn);
+    const row = engine.read(tensor, i * dIn, dIn);
     engine.write(
-      "wDec",
-      direction.map((value) => value * factors[i]!),
+      tensor,
+      row.map((value) => value * factors[i]!),
       i * dIn,
     );
   }

@@ -59,7 +59,7 @@ export abstract class TensorFile<Info extends TensorInfo = TensorInfo> {
     }
   }
 
-  /** `length` numbers of a tensor from number `start` on (all by default), in the order of the file, as f32. Reads F32, F16, BF16, F64. @throws FormatError, ShapeError, UnsupportedError */
+  /** `length` numbers of a tensor from number `start` on (all by default), in the order of the file, as f32. Reads F32, F16, BF16, F64, I8. @throws FormatError, ShapeError, UnsupportedError */
   async read(name: string, start = 0, length?: number): Promise<Float32Array> {
     const { dtype } = this.info(name);
     const raw = await this.readBytes(name, start, length);
@@ -72,8 +72,10 @@ export abstract class TensorFile<Info extends TensorInfo = TensorInfo> {
         return decodeHalf(new Uint16Array(raw));
       case "BF16":
         return decodeBfloat16(new Uint16Array(raw));
+      case "I8":
+        return Float32Array.from(new Int8Array(raw));
       default:
-        throw new UnsupportedError(`${this.path}: tensor ${name} is ${dtype}; expected F32, F16, BF16 or F64`);
+        throw new UnsupportedError(`${this.path}: tensor ${name} is ${dtype}; expected F32, F16, BF16, F64 or I8`);
     }
   }
 

@@ -4,7 +4,7 @@ import { FormatError, NotFoundError, ShapeError, UnsupportedError } from "../../
 import { elements, type TensorFile } from "../../tensor/tensor-file.ts";
 import type { Activation } from "../kernels/engine.ts";
 
-export const FORMATS = ["saelens", "sparsify", "gemma-scope", "dictionary-learning", "openai"] as const;
+export const FORMATS = ["saelens", "sparsify", "gemma-scope", "dictionary-learning", "openai", "int8"] as const;
 export type FormatName = (typeof FORMATS)[number];
 
 /** What is done to each input before encoding and undone after decoding, token by token; it depends on the token, so that no weights can hold it. */
@@ -42,7 +42,8 @@ export interface StoredAutoencoder {
   readonly gate?: { readonly magnitude: string; readonly bias: string };
   /** [dOut, dIn]: what goes from the input to the output beside the features. */
   readonly skip?: MatrixName;
-  /** [dSae]: factors of the decoder's rows. */
+  /** [dSae]: factors of the rows of the encoder, and of the decoder. */
+  readonly encoderScale?: string;
   readonly decoderScale?: string;
   /** Inputs are to be multiplied by it. */
   readonly inputScale: number;

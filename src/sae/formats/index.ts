@@ -11,13 +11,14 @@ import { isZip, openZip } from "../../tensor/zip.ts";
 import { DICTIONARY_WEIGHTS, describeDictionary } from "./dictionary-learning.ts";
 import type { StoredAutoencoder } from "./format.ts";
 import { describeGemmaScope, GEMMA_SCOPE_WEIGHTS, writeGemmaScope } from "./gemma-scope.ts";
+import { describeInt8, INT8_WEIGHTS, writeInt8 } from "./int8.ts";
 import { type AutoencoderParts, type LoadedAutoencoder, type LoadOptions, loadAutoencoder } from "./load.ts";
 import { describeOpenai } from "./openai.ts";
 import { describeSaelens, SAELENS_WEIGHTS, type SaelensArchitecture, writeSaelens } from "./saelens.ts";
 import { describeSparsify, SPARSIFY_WEIGHTS, writeSparsify } from "./sparsify.ts";
 
 /** What weights are called, by which a folder's are told from what lies beside them. */
-const WEIGHTS: readonly string[] = [SAELENS_WEIGHTS, SPARSIFY_WEIGHTS, ...GEMMA_SCOPE_WEIGHTS, DICTIONARY_WEIGHTS];
+const WEIGHTS: readonly string[] = [SAELENS_WEIGHTS, INT8_WEIGHTS, SPARSIFY_WEIGHTS, ...GEMMA_SCOPE_WEIGHTS, DICTIONARY_WEIGHTS];
 const EXTENSIONS = [".safetensors", ".npz", ".pt", ".pth"];
 /** What readers look at beside the weights. */
 const COMPANIONS: readonly string[] = ["cfg.json", "config.json", "activation_scaler.json"];
@@ -84,6 +85,7 @@ async function describe(file: TensorFile, folder: string): Promise<StoredAutoenc
   if (file instanceof TorchFile) return has("pre_bias") ? describeOpenai(file) : describeDictionary(file, folder);
   if (file instanceof NpzFile || has("w_enc")) return describeGemmaScope(file);
   if (has("encoder.weight") && has("W_dec")) return describeSparsify(file, folder);
+  if (has("W_enc_scale")) return describeInt8(file, folder);
   if (has("W_dec")) return describeSaelens(file, folder);
   throw new FormatError(
     `${file.path} is no autoencoder: it holds ${[...file.tensors.keys()].slice(0, 20).join(", ") || "no tensors"}; expected W_enc and W_dec, or encoder.weight and a decoder`,
@@ -91,7 +93,7 @@ async function describe(file: TensorFile, folder: string): Promise<StoredAutoenc
 }
 
 /** Formats that can be written. */
-export const WRITABLE = ["saelens", "sparsify", "gemma-scope"] as const;
+export const WRITABLE = ["saelens", "sparsify", "gemma-scope", "int8"] as const;
 export type WritableFormat = (typeof WRITABLE)[number];
 
 /**
@@ -120,6 +122,9 @@ export async function writeAutoencoder(
       });
       return folded;
     }
+    case "int8":
+      await writeInt8(path, parts);
+      return [];
     default:
       return format satisfies never;
   }

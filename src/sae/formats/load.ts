@@ -5,7 +5,7 @@ import { NonFiniteError, ShapeError, UnsupportedError } from "../../errors.ts";
 import { type Matrix, matrix } from "../../tensor/matrix.ts";
 import type { TensorFile } from "../../tensor/tensor-file.ts";
 import { ROWS_PER_CHUNK } from "../architectures/architecture.ts";
-import { foldForInference, foldGates, scaleDecoder } from "../fold.ts";
+import { foldForInference, foldGates, scaleRows } from "../fold.ts";
 import type { Engine } from "../kernels/engine.ts";
 import { type CreateEngineOptions, createEngine } from "../kernels/index.ts";
 import { type FormatName, type InputNormalization, type MatrixName, refuseOthers, type StoredAutoencoder } from "./format.ts";
@@ -63,7 +63,8 @@ export async function loadAutoencoder(
     foldGates(engine, await readFinite(file, stored.gate.magnitude), await readFinite(file, stored.gate.bias));
     folded.push("gates, as the thresholds of JumpReLU");
   }
-  if (stored.decoderScale && scaleDecoder(engine, await readFinite(file, stored.decoderScale))) folded.push("factors of the features");
+  if (stored.encoderScale) scaleRows(engine, "wEnc", await readFinite(file, stored.encoderScale));
+  if (stored.decoderScale && scaleRows(engine, "wDec", await readFinite(file, stored.decoderScale))) folded.push("factors of the features");
   if (stored.foldDecoderNorms || stored.inputScale !== 1) foldForInference(engine, stored.inputScale, stored.foldDecoderNorms);
   if (stored.foldDecoderNorms) folded.push("norms of the decoder");
   if (stored.inputScale !== 1) folded.push(`scale of the inputs, ${stored.inputScale}`);
@@ -83,6 +84,7 @@ function checkTensors({ file, dIn, dOut, dSae, ...stored }: StoredAutoencoder): 
     [typeof stored.threshold === "string" ? stored.threshold : undefined, [dSae]],
     [stored.gate?.magnitude, [dSae]],
     [stored.gate?.bias, [dSae]],
+    [stored.encoderScale, [dSae]],
     [stored.decoderScale, [dSae]],
     [stored.skip?.name, stored.skip ? turned(dOut, dIn, stored.skip) : []],
   ];
@@ -90,7 +92,10 @@ function checkTensors({ file, dIn, dOut, dSae, ...stored }: StoredAutoencoder): 
     if (name === undefined) continue;
     file.expectShape(name, shape);
     const { dtype } = file.info(name);
-    if (!FLOATS.includes(dtype)) throw new UnsupportedError(`${file.path}: tensor ${name} is ${dtype}; expected ${FLOATS.join(", ")}`);
+    const bytes =
+      dtype === "I8" && ((name === stored.wEnc.name && stored.encoderScale) || (name === stored.wDec.name && stored.decoderScale));
+    if (!FLOATS.includes(dtype) && !bytes)
+      throw new UnsupportedError(`${file.path}: tensor ${name} is ${dtype}; expected ${FLOATS.join(", ")}`);
   }
   refuseOthers(file, [...expected.map(([name]) => name), ...stored.ignored]);
 }

@@ -190,21 +190,9 @@ export async function writeSaelens(
   parts: AutoencoderParts,
   { memory = MEMORY, architecture: as }: { memory?: number; architecture?: SaelensArchitecture | undefined } = {},
 ): Promise<void> {
-  const { engine, dIn, dOut, normalization, transcoder, skip, metadata } = parts;
-  const { dSae, applyBDecToInput } = engine;
+  const { engine, dIn, dOut, skip } = parts;
+  const { dSae } = engine;
   const { architecture, tensors } = inferenceForm(parts, as);
-  const cfg = {
-    ...architecture,
-    d_in: dIn,
-    d_sae: dSae,
-    ...(transcoder && { d_out: dOut }),
-    dtype: "float32",
-    device: "cpu",
-    apply_b_dec_to_input: applyBDecToInput,
-    normalize_activations: normalization,
-    reshape_activations: "none",
-    metadata: { ...metadata, sae_lens_version: SAE_LENS_VERSION },
-  };
   if (folder.trim() === "") throw new ArgumentError("expected a folder to write the autoencoder to, found an empty name");
   await writeFolderWhole(folder, async (temporary) => {
     await writeSafetensors(join(temporary, SAELENS_WEIGHTS), {
@@ -214,14 +202,34 @@ export async function writeSaelens(
       ...tensors,
       ...(skip && { W_skip: f32Tensor([dOut, dIn], skip.data) }),
     });
-    await writeTextWhole(join(temporary, "cfg.json"), `${JSON.stringify(cfg, null, 2)}\n`);
+    await writeConfiguration(temporary, parts, { ...architecture, dtype: "float32" });
   });
 }
 
+/** Writes `cfg.json`. @param rest the architecture, and the type of the weights @throws DiskError */
+export async function writeConfiguration(
+  folder: string,
+  { engine, dIn, dOut, normalization, transcoder, metadata }: AutoencoderParts,
+  rest: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const cfg = {
+    ...rest,
+    d_in: dIn,
+    d_sae: engine.dSae,
+    ...(transcoder && { d_out: dOut }),
+    device: "cpu",
+    apply_b_dec_to_input: engine.applyBDecToInput,
+    normalize_activations: normalization,
+    reshape_activations: "none",
+    metadata: { ...metadata, sae_lens_version: SAE_LENS_VERSION },
+  };
+  await writeTextWhole(join(folder, "cfg.json"), `${JSON.stringify(cfg, null, 2)}\n`);
+}
+
 /** What SAELens calls the architecture when no training follows, and the tensors of the encoder beside W_enc. */
-function inferenceForm(
+export function inferenceForm(
   { engine, transcoder, skip }: AutoencoderParts,
-  as: SaelensArchitecture | undefined,
+  as?: SaelensArchitecture,
 ): { architecture: Record<string, unknown>; tensors: Record<string, TensorSource> } {
   const { activation, dSae } = engine;
   const bias = { b_enc: f32Tensor([dSae], engine.read("bEnc")) };
