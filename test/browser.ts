@@ -1,11 +1,10 @@
 /** @file Chromium for tests and screenshots, and the page as Vite builds it. */
 import { existsSync } from "node:fs";
-import { stat } from "node:fs/promises";
 import { delimiter, join, resolve } from "node:path";
 import { type Browser, chromium } from "playwright-core";
 import { build } from "vite";
 import { PAGE_FOLDER } from "../src/server/page.ts";
-import { lastChange } from "./command.ts";
+import { isFresh } from "./fresh.ts";
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome"];
 const WEB = resolve(import.meta.dirname, "../web");
@@ -24,8 +23,7 @@ export async function launchChromium(...args: string[]): Promise<Browser> {
 
 /** The folder of the page: `npm run build`'s if nothing has changed since, otherwise it is built into `folder`. */
 export async function builtPage(folder: string): Promise<string> {
-  const built = await stat(join(PAGE_FOLDER, "index.html")).catch(() => undefined);
-  if (built && built.mtimeMs > lastChange(WEB)) return PAGE_FOLDER;
+  if (isFresh(join(PAGE_FOLDER, "index.html"), WEB)) return PAGE_FOLDER;
   await build({ configFile: join(WEB, "vite.config.ts"), logLevel: "error", build: { outDir: folder, emptyOutDir: true } });
   return folder;
 }

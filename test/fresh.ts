@@ -1,0 +1,11 @@
+/** @file Whether what was built is of the source as it is. */
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+
+/** Whether a file is younger than all files below a folder. */
+export function isFresh(file: string, folder: string): boolean {
+  const built = statSync(file, { throwIfNoEntry: false });
+  if (built === undefined) return false;
+  const sources = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  return sources.every(({ parentPath, name }) => statSync(join(parentPath, name)).mtimeMs < built.mtimeMs);
+}
