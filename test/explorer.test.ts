@@ -105,7 +105,7 @@ const VIEWS = {
   features: ["/small/features", "feature 3 of bridges"],
   feature: ["/small/features/3", "What it makes the model write"],
   "a silent feature": ["/small/features/4", "It fired nowhere"],
-  map: ["/small/map", "4 in view"],
+  map: ["/small/map", "5 in view"],
   family: ["/family", "Side by side"],
   training: ["/training", "Last step"],
   "no catalogue": ["/bare/features", "no catalogue"],
@@ -346,7 +346,8 @@ async function drawn(page: Page): Promise<number> {
 test("the map draws features; a lasso makes a list of them, words light them up, a click opens one", async () => {
   const { page, errors } = await visit("/small/map", { reducedMotion: "reduce" });
   const list = page.getByRole("region", { name: "Features of the map" });
-  await list.getByText("4 in view").waitFor();
+  await list.getByText("5 in view").waitFor();
+  await list.getByRole("link", { name: "#5 Fires at “<file_sep>”" }).waitFor(); // described by nobody
   await soon(() => drawn(page)).toBeGreaterThan(40);
   const { x, y, width, height } = (await page.locator(".map-frame canvas").boundingBox())!;
   const at = (right: number, down: number) => [x + right * width, y + down * height] as const;
@@ -372,7 +373,7 @@ test("the map draws features; a lasso makes a list of them, words light them up,
   await page.getByLabel("Light up features").fill("#3");
   await list.getByText("1 found").waitFor();
   await page.getByLabel("Light up features").fill("");
-  await list.getByText("4 in view").waitFor();
+  await list.getByText("5 in view").waitFor();
   const half = Math.min(width, height) / 2 / 1.08;
   const [middleX, middleY] = at(0.5, 0.5);
   await page.mouse.move(middleX + half, middleY + half);
@@ -384,7 +385,7 @@ test("the map draws features; a lasso makes a list of them, words light them up,
 
 test("two fingers bring the map nearer and move it, with the places under them", async () => {
   const { page } = await visit("/small/map", { hasTouch: true, reducedMotion: "reduce" });
-  await page.getByText("4 in view").waitFor();
+  await page.getByText("5 in view").waitFor();
   await soon(() => drawn(page)).toBeGreaterThan(40);
   const { x, y, width, height } = (await page.locator(".map-frame canvas").boundingBox())!;
   const [middleX, middleY] = [x + width / 2, y + height / 2];
@@ -400,10 +401,10 @@ test("two fingers bring the map nearer and move it, with the places under them",
       [middleX + 40 * (1 + part) + part * right, middleY + part * down],
     );
   await touch("touchEnd");
-  await soon(() => new URL(page.url()).searchParams.has("view")).toBe(true);
-  const [cameraX, cameraY, distance] = new URL(page.url()).searchParams.get("view")!.split(",").map(Number);
+  const camera = () => (new URL(page.url()).searchParams.get("view") ?? "").split(",").map(Number);
   // Twice as far apart: half as far away. What was in the middle is now under the fingers.
-  expect(distance).toBeCloseTo(1.08 / 2, 2);
+  await soon(() => camera()[2]).toBeCloseTo(1.08 / 2, 2);
+  const [cameraX, cameraY, distance] = camera();
   expect(cameraX).toBeCloseTo((-right / (height / 2)) * distance!, 2);
   expect(cameraY).toBeCloseTo((down / (height / 2)) * distance!, 2);
 });
@@ -414,7 +415,7 @@ test("where nothing can be drawn, the list stands for the map", async () => {
     const page = await plain.newPage({ baseURL: server.url });
     await page.goto("/small/map");
     await page.getByText("This browser does not draw the map").waitFor();
-    expect(await page.getByRole("region", { name: "Features of the map" }).getByRole("link").count()).toBe(4);
+    expect(await page.getByRole("region", { name: "Features of the map" }).getByRole("link").count()).toBe(5);
   } finally {
     await plain.close();
   }
@@ -453,7 +454,7 @@ test("a server that goes away is missed, and found when it is back", async () =>
   await page.getByRole("link", { name: "Family" }).click();
   await page.getByRole("link", { name: "Map" }).click();
   server = await start(Number(port));
-  await page.getByText("4 in view").waitFor();
+  await page.getByText("5 in view").waitFor();
   await page.getByRole("link", { name: "Chat" }).click();
   await drawFrom(page);
   await page.getByRole("button", { name: "Answer again" }).click();

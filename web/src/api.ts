@@ -114,6 +114,31 @@ export function useSearch(sae: string, request: SearchRequest | undefined) {
   });
 }
 
+const NAMES_AT_ONCE = 1000;
+const NO_NAMES: ReadonlyMap<number, string> = new Map();
+
+/** What features are called: their descriptions, or the tokens where they fire; empty of those that never did. */
+export async function namesOf(sae: string, features: readonly number[], signal?: AbortSignal): Promise<ReadonlyMap<number, string>> {
+  const found = new Map<number, string>();
+  for (let first = 0; first < features.length; first += NAMES_AT_ONCE) {
+    const asked = features.slice(first, first + NAMES_AT_ONCE);
+    const { names } = await (await saes.names.$post({ param: { id: sae }, json: { features: asked } }, until({ signal }))).json();
+    for (const [i, feature] of asked.entries()) found.set(feature, names[i]!);
+  }
+  return found;
+}
+
+/** The same, of those that have come; what was known of the features before stays until then. */
+export function useNames(sae: string, features: readonly number[]): ReadonlyMap<number, string> {
+  const { data } = useQuery({
+    queryKey: ["names", sae, features],
+    queryFn: ({ signal }) => namesOf(sae, features, signal),
+    enabled: features.length > 0,
+    placeholderData: keepPreviousData,
+  });
+  return data ?? NO_NAMES;
+}
+
 export function useMap(sae: string) {
   return useQuery({ queryKey: ["map", sae], queryFn: async (asked) => (await saes.map.$get({ param: { id: sae } }, until(asked))).json() });
 }

@@ -29,16 +29,6 @@ export function decimal(value: number): string {
   return minus(value.toFixed(Math.max(0, Math.min(6, 2 - size))));
 }
 
-/** Blanks as signs: where a token is shown by itself, they would not be seen. */
-export function signs(text: string): string {
-  return text.replaceAll("\n", "↵").replaceAll("\t", "⇥").replace(/\s/g, "␣");
-}
-
-/** A token in running text: without the spaces around a word, a blank one as signs. */
-export function tokenName(text: string): string {
-  return text.trim() || signs(text);
-}
-
 /** With its sign: +0.12, −0.12. */
 export function signed(value: number, digits = 2): string {
   return `${value > 0 ? "+" : ""}${minus(value.toFixed(digits))}`;

@@ -68,6 +68,7 @@ export async function openFixture() {
       description: { text: `feature ${feature} of bridges`, by: "automatic", scores: { vocabulary: 0.5, specificity: [1, 2, 3] } },
     })),
   );
+  await catalog.update([{ feature: 5, map: [2.5, -2.5] }]); // described by nobody
   const related = { feature: 3, other: 3, cosine: 1 };
   await catalog.relate(large.fingerprint(), [{ ...related, coactivation: 0.75 }]);
   catalog.close();

@@ -172,11 +172,20 @@ describe("answers", () => {
 
   test("the map has a column for each thing to show", async () => {
     const map = await answer(schemas.map, get(`${SMALL}/map`));
-    expect(map.feature).toEqual([0, 1, 2, 3]);
-    expect(map.x).toEqual([0, 1, 2, 3]);
-    expect(map.name[2]).toBe("feature 2 of bridges");
-    expect(map.score).toEqual([0.5, 0.5, 0.5, 0.5]);
-    expect(new Set([map.y, map.density, map.language].map(({ length }) => length))).toEqual(new Set([4]));
+    expect(map.feature).toEqual([0, 1, 2, 3, 5]);
+    expect(map.x).toEqual([0, 1, 2, 3, 2.5]);
+    expect(map.description).toEqual([...[0, 1, 2, 3].map((feature) => `feature ${feature} of bridges`), ""]);
+    expect(map.score).toEqual([0.5, 0.5, 0.5, 0.5, null]);
+    expect(new Set([map.y, map.density, map.language].map(({ length }) => length))).toEqual(new Set([5]));
+  });
+
+  test("what features are called is asked for in any order", async () => {
+    const large = "/api/autoencoders/large";
+    const { name: own } = await answer(schemas.featureWhole, get(`${large}/features/5`));
+    expect(own).toBe("Fires at “<file_sep>”");
+    expect((await answer(schemas.names, post(`${large}/names`, { features: [5, 4, 5] }))).names).toEqual([own, "", own]); // 4 is silent
+    const { names } = await answer(schemas.names, post(`${SMALL}/names`, { features: [9, 3, 5] }));
+    expect(names).toEqual(["", "feature 3 of bridges", own]);
   });
 
   test("activations of a text, of which those that were asked for are given at every token", async () => {
@@ -339,6 +348,10 @@ describe("refusals", () => {
       /no feature 12/,
     ],
     [`${SMALL}/activations`, { text: "a", top: 65 }, 400, "top", /top/],
+    [`${SMALL}/names`, { features: [] }, 400, "features", /features/],
+    [`${SMALL}/names`, { features: Array(1001).fill(1) }, 400, "features", /features/],
+    [`${SMALL}/names`, { features: [3, 12] }, 404, "features.1", /no feature 12/],
+    ["/api/autoencoders/bare/names", { features: [1] }, 404, "id", /bare has no catalogue/],
     [`${SMALL}/compare`, { a: "only one" }, 400, "b", /b/],
     ["/api/autoencoders/none/compare", { a: "a", b: "b" }, 404, "id", /no autoencoder "none"/],
     ["/api/tokenize", { messages: [{ role: "robot", content: "b" }] }, 400, "messages.0.role", /messages\.0\.role/],
@@ -431,6 +444,7 @@ describe("the OpenAPI document", () => {
     "get /api/autoencoders/{id}/features/{feature}/strength": schemas.strength,
     "post /api/autoencoders/{id}/search": schemas.searchPage,
     "get /api/autoencoders/{id}/map": schemas.map,
+    "post /api/autoencoders/{id}/names": schemas.names,
     "post /api/autoencoders/{id}/activations": schemas.activations,
     "post /api/autoencoders/{id}/compare": schemas.comparison,
     "post /api/tokenize": schemas.tokens,

@@ -64,9 +64,11 @@ async function whole(context: ExplorerContext, { id, catalog, rows }: Cataloged,
     of.map(({ token, count, mean }) => ({ id: token, text: tokenizer.tokenText(token), count, mean }));
   const { density, mean, largest, histogram, quantiles, kinds, languages, spread, decoderNorm, encoderNorm, alignment } = feature;
   const shown = top[0] && rows.shortened(top[0]);
+  const name = description?.text ?? rows.nameByTokens(feature.tokens);
   return {
     feature: i,
     ...(description && { description: readableDescription(description) }),
+    ...(name !== undefined && { name }),
     ...(shown && { example: shown }),
     density,
     mean,

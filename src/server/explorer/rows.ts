@@ -2,9 +2,10 @@
 import type { z } from "@hono/zod-openapi";
 import type { Catalog } from "../../features/catalog.ts";
 import type { Example } from "../../features/feature.ts";
-import { type Columns, type Row, readRows } from "../../features/store/columns.ts";
+import { type Row, readRows } from "../../features/store/columns.ts";
 import { EXAMPLE_COLUMNS, featureColumns, PART_COLUMNS, RELATION_COLUMNS } from "../../features/store/schema.ts";
 import { Store, tableBytes } from "../../features/store/store.ts";
+import { nameByTokens } from "../../features/token-names.ts";
 import { tokenTexts } from "../../features/token-texts.ts";
 import type { Tokenizer } from "../../model/tokenizer.ts";
 import type { description, example, featureRow } from "./schemas.ts";
@@ -15,8 +16,6 @@ type ShownExample = z.infer<typeof example>;
 // What of the strongest context a row shows, around its peak.
 const TOKENS_BEFORE = 8;
 const TOKENS_AFTER = 4;
-
-const NAMING_TOKENS = 3;
 
 const { feature, density, mean, largest, histogram, firstExample, examples, tokens: firing } = featureColumns(0);
 const ROW_COLUMNS = { feature, density, mean, largest, histogram, firstExample, examples };
@@ -98,32 +97,27 @@ export class CatalogRows {
     const described = await this.descriptions(ids);
     const names = new Map([...described].map(([feature, { text }]) => [feature, text]));
     const others = ids.filter((id) => !names.has(id));
-    for (const row of await (await this.#open()).rows("features", FIRING, others)) this.#nameByTokens(names, row);
+    for (const { feature, tokens } of await (await this.#open()).rows("features", FIRING, others)) {
+      const name = this.nameByTokens(tokens);
+      if (name !== undefined) names.set(feature, name);
+    }
     return names;
   }
 
-  /** The same of all features. @throws FormatError */
-  async allNames(): Promise<Map<number, string>> {
-    const names = new Map<number, string>();
-    if (this.#catalog.parts.includes("description"))
-      await this.#scan("description", LABEL, ({ feature, text }) => void names.set(feature, text));
-    await this.#scan("features", FIRING, (row) => {
-      if (!names.has(row.feature)) this.#nameByTokens(names, row);
+  /** What a feature without a description is called. */
+  nameByTokens(tokens: readonly { readonly token: number }[]): string | undefined {
+    return nameByTokens(tokens.map(({ token }) => this.#tokenizer.tokenText(token)));
+  }
+
+  /** The descriptions' texts alone, of all features that have one. @throws FormatError */
+  async allDescriptions(): Promise<Map<number, string>> {
+    const texts = new Map<number, string>();
+    if (!this.#catalog.parts.includes("description")) return texts;
+    const store = await this.#open();
+    await store.scan("description", Object.keys(LABEL), (batch) => {
+      for (const { feature, text } of readRows(batch, LABEL)) texts.set(feature, text);
     });
-    return names;
-  }
-
-  #nameByTokens(names: Map<number, string>, { feature, tokens }: Row<typeof FIRING>): void {
-    const texts = tokens.map(({ token }) => this.#tokenizer.tokenText(token)).filter((text) => !text.includes("\uFFFD"));
-    const words = [...new Set(texts.map((text) => text.trim() || text.replaceAll("\n", "↵").replace(/\s/g, "␣")))];
-    if (words.length > 0)
-      names.set(
-        feature,
-        `Fires at ${words
-          .slice(0, NAMING_TOKENS)
-          .map((word) => `“${word}”`)
-          .join(", ")}`,
-      );
+    return texts;
   }
 
   /** An example with its tokens as people read them. */
@@ -140,13 +134,6 @@ export class CatalogRows {
       tokens: tokens.slice(from, to),
       activations: activations.slice(from, to),
       peak: peak - from,
-    });
-  }
-
-  async #scan<C extends Columns>(table: string, columns: C, each: (row: Row<C>) => void): Promise<void> {
-    const store = await this.#open();
-    await store.scan(table, Object.keys(columns), (batch) => {
-      for (const row of readRows(batch, columns)) each(row);
     });
   }
 

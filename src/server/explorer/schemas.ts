@@ -128,6 +128,7 @@ const relation = z.object({ autoencoder: z.string(), feature, cosine: z.number()
 export const featureWhole = z
   .object({
     ...featureRow.shape,
+    name,
     quantiles: z.array(z.number()),
     top: z.array(example),
     intervals: z.array(z.object({ from: z.number(), to: z.number(), examples: z.array(example) })),
@@ -215,10 +216,15 @@ export const map = z
     languages: z.array(z.string()),
     /** The description's own score; null without one. */
     score: z.array(z.number().nullable()),
-    /** The description, or the tokens where it fires; empty for a feature that never did. */
-    name: z.array(z.string()),
+    /** Empty where there is none. */
+    description: z.array(z.string()),
   })
   .openapi("Map");
+
+export const namesRequest = z.strictObject({ features: z.array(feature).min(1).max(MOST_PER_PAGE) }).openapi("NamesRequest");
+
+/** Descriptions, or the tokens where a feature fires; empty for one that never did. */
+export const names = z.object({ names: z.array(z.string()) }).openapi("Names");
 
 export const message = z
   .strictObject({ role: z.enum(["system", "user", "assistant"]), content: z.string().max(MOST_TEXT) })

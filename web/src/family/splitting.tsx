@@ -1,10 +1,10 @@
 /** @file Splitting: a feature of a small autoencoder, and what it becomes in each larger one, as a tree. */
 import { useState } from "react";
 import { useSearchParams } from "wouter";
-import { type Autoencoder, type SearchRequest, useFeature, useSearch } from "../api.ts";
+import { type Autoencoder, type SearchRequest, useFeature, useNames, useSearch } from "../api.ts";
 import { useDebounced } from "../debounce.ts";
 import { readBox } from "../features/query.ts";
-import { count, percent, tokenName } from "../format.ts";
+import { count, percent } from "../format.ts";
 import { FeatureLink, titleOf } from "../parts/feature.tsx";
 import { Few } from "../parts/few.tsx";
 import { Empty, Loaded } from "../parts/state.tsx";
@@ -68,6 +68,7 @@ function Chooser({ own, among, chosen, onChoose }: ChooserProps) {
       ? { ...typed, limit: SUGGESTED }
       : { order: { column: "largest", ascending: false }, where: { density: TELLING }, limit: SUGGESTED };
   const found = useSearch(own.id, request);
+  const names = useNames(own.id, found.data?.hits.flatMap((hit) => (hit.description ? [] : [hit.feature])) ?? []);
   return (
     <form
       className="chooser"
@@ -105,11 +106,10 @@ function Chooser({ own, among, chosen, onChoose }: ChooserProps) {
               <p className="small muted">Nothing was found.</p>
             ) : (
               <ul>
-                {hits.map(({ feature, description, example }) => (
+                {hits.map(({ feature, description, density }) => (
                   <li key={feature}>
                     <button type="button" aria-pressed={feature === chosen} onClick={() => onChoose(own.id, feature)}>
-                      <span className="mono">#{feature}</span>{" "}
-                      {description?.text ?? (example ? `fires at “${tokenName(example.tokens[example.peak] ?? "")}”` : "silent")}
+                      <span className="mono">#{feature}</span> {description?.text ?? (density === 0 ? "silent" : names.get(feature))}
                     </button>
                   </li>
                 ))}

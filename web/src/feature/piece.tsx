@@ -1,5 +1,5 @@
 /** @file A token as a word in a table, with a bar behind it. */
-import { signs } from "../format.ts";
+import { signs } from "../../../src/features/token-names.ts";
 
 /** @param part how long the bar is, from 0 to 1 */
 export function Piece({ text, part }: { text: string; part: number }) {

@@ -1,8 +1,9 @@
 /** @file "Try it": type a text and see where the feature fires. */
 import { useState } from "react";
+import { tokenName } from "../../../src/features/token-names.ts";
 import { useActivations } from "../api.ts";
 import { useDebounced } from "../debounce.ts";
-import { decimal, percent, tokenName } from "../format.ts";
+import { decimal, percent } from "../format.ts";
 import { Section } from "../parts/section.tsx";
 import { Failed } from "../parts/state.tsx";
 import { TokenStrip } from "../parts/token-strip.tsx";

@@ -1,11 +1,23 @@
 /** @file The map itself: a point for each feature, drawn with WebGL; it is moved, pointed at and lassoed. */
 
-import { type PointerEvent, type Ref, type RefObject, useEffect, useEffectEvent, useImperativeHandle, useRef, useState } from "react";
+import {
+  type PointerEvent,
+  type Ref,
+  type RefObject,
+  useEffect,
+  useEffectEvent,
+  useImperativeHandle,
+  useMemo,
+  useRef,
+  useState,
+} from "react";
 import createScatterplot from "regl-scatterplot";
 import type { FeatureMap } from "../api.ts";
+import { useDebounced } from "../debounce.ts";
 import { percent } from "../format.ts";
 import { type Rgb, themeColour, useThemeChange } from "../parts/theme-colours.ts";
 import type { Colouring } from "./colouring.ts";
+import { usePointNames } from "./names.ts";
 
 /** Where the camera looks, in a plane from −1 to 1, and from how far: half of what is seen of it from top to bottom. */
 export interface Camera {
@@ -28,6 +40,7 @@ export interface PlotHandle {
 
 interface PlotProps {
   readonly ref: Ref<PlotHandle>;
+  readonly sae: string;
   readonly map: FeatureMap;
   readonly colouring: Colouring;
   /** Points that stand out; undefined where all do. */
@@ -43,6 +56,7 @@ type Scatterplot = ReturnType<typeof createScatterplot>;
 
 const SETTLED_MS = 150;
 const MOVE_MS = 200;
+const PAUSE_MS = 80;
 const DIMMED = 0.14;
 // A finger or a trembling hand moves so far in a click.
 const CLICK_PX = 4;
@@ -55,7 +69,7 @@ interface Tip {
   readonly y: number;
 }
 
-export function Plot({ ref, map, colouring, lit, lasso, start, onOpen, onLasso, onView }: PlotProps) {
+export function Plot({ ref, sae, map, colouring, lit, lasso, start, onOpen, onLasso, onView }: PlotProps) {
   const frame = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const plot = useRef<Scatterplot>(undefined);
@@ -195,7 +209,7 @@ export function Plot({ ref, map, colouring, lit, lasso, start, onOpen, onLasso, 
         }}
         onPointerUp={open}
       />
-      {tip && <TipBox map={map} tip={tip} width={frame.current!.clientWidth} />}
+      {tip && <TipBox sae={sae} map={map} tip={tip} width={frame.current!.clientWidth} />}
     </div>
   );
 }
@@ -250,7 +264,14 @@ function within(distance: number): number {
   return Math.max(0.01, Math.min(4, distance));
 }
 
-function TipBox({ map, tip: { index, x, y }, width }: { map: FeatureMap; tip: Tip; width: number }) {
+function TipBox({ sae, map, tip: { index, x, y }, width }: { sae: string; map: FeatureMap; tip: Tip; width: number }) {
+  // Over a crowd of points, those that are only passed are not asked for.
+  const paused = useDebounced(index, PAUSE_MS);
+  const nameOf = usePointNames(
+    sae,
+    map,
+    useMemo(() => [paused], [paused]),
+  );
   const score = map.score[index];
   const language = map.languages[map.language[index]!];
   return (
@@ -260,7 +281,7 @@ function TipBox({ map, tip: { index, x, y }, width }: { map: FeatureMap; tip: Ti
       aria-hidden="true"
     >
       <div>
-        <span className="mono">#{map.feature[index]}</span> {map.name[index] || <span className="muted">silent</span>}
+        <span className="mono">#{map.feature[index]}</span> {nameOf(index) ?? "…"}
       </div>
       <div className="muted number">
         {map.density[index] === 0 ? "silent" : `fires on ${percent(map.density[index]!)} of tokens`}

@@ -1,8 +1,11 @@
 /** @file The features of the map as a list: those in view, found or lassoed. For those who do not see the map it stands for it. */
+import { useMutation } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import type { FeatureMap } from "../api.ts";
 import { count } from "../format.ts";
 import { FeatureLink } from "../parts/feature.tsx";
+import { Failed } from "../parts/state.tsx";
+import { listOf, usePointNames } from "./names.ts";
 
 const PAGE = 100;
 
@@ -20,15 +23,18 @@ interface PointsProps {
 export function Points({ sae, map, title, note, points, onClear, onPoint }: PointsProps) {
   const [shown, setShown] = useState({ points, most: PAGE });
   const most = shown.points === points ? shown.most : PAGE;
+  const visible = useMemo(() => points.slice(0, most), [points, most]);
+  const nameOf = usePointNames(sae, map, visible);
+  const saving = useMutation({ mutationFn: async () => save(`${sae}-features.txt`, await listOf(sae, map, points)) });
   // A hundred links, the same while the map is moved within what is listed.
   const rows = useMemo(
     () =>
-      points.slice(0, most).map((index) => (
+      visible.map((index) => (
         <li key={index} data-index={index}>
-          <FeatureLink sae={sae} feature={map.feature[index]!} name={map.name[index] || "silent"} />
+          <FeatureLink sae={sae} feature={map.feature[index]!} name={nameOf(index)} />
         </li>
       )),
-    [sae, map, points, most],
+    [sae, map, visible, nameOf],
   );
   return (
     <section className="map-list" aria-label="Features of the map">
@@ -38,7 +44,7 @@ export function Points({ sae, map, title, note, points, onClear, onPoint }: Poin
         </div>
         <p className="small muted">{note}</p>
         <div className="actions">
-          <button type="button" className="button" disabled={points.length === 0} onClick={() => save(sae, map, points)}>
+          <button type="button" className="button" disabled={points.length === 0 || saving.isPending} onClick={() => saving.mutate()}>
             Save as text
           </button>
           {onClear && (
@@ -47,6 +53,7 @@ export function Points({ sae, map, title, note, points, onClear, onPoint }: Poin
             </button>
           )}
         </div>
+        {saving.isError && <Failed error={saving.error} />}
       </header>
       <ul
         onPointerOver={(event) => onPoint?.(indexAt(event.target))}
@@ -70,13 +77,11 @@ function indexAt(target: EventTarget): number | undefined {
   return row ? Number(row.dataset.index) : undefined;
 }
 
-/** A line for each feature: its number, a tab, its name. */
-function save(sae: string, map: FeatureMap, points: readonly number[]): void {
-  const lines = points.map((index) => `${map.feature[index]}\t${map.name[index]}`);
-  const url = URL.createObjectURL(new Blob([`${lines.join("\n")}\n`], { type: "text/plain" }));
+function save(name: string, text: string): void {
+  const url = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
   const link = document.createElement("a");
   link.href = url;
-  link.download = `${sae}-features.txt`;
+  link.download = name;
   link.click();
   // Some browsers read it only after the click has been dealt with.
   setTimeout(() => URL.revokeObjectURL(url), 1000);

@@ -140,6 +140,7 @@ function Whole({ sae, map }: { sae: string; map: FeatureMap }) {
           {drawable ? (
             <Plot
               ref={plot}
+              sae={sae}
               map={map}
               colouring={colours}
               lit={lit}

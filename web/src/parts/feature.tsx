@@ -2,7 +2,7 @@
 import type { ReactNode } from "react";
 import { Link } from "wouter";
 import type { Description as Described, Feature } from "../api.ts";
-import { percent, tokenName } from "../format.ts";
+import { percent } from "../format.ts";
 import "./feature.css";
 
 export function featurePath(sae: string, feature: number): string {
@@ -81,9 +81,6 @@ export function Stat({ name, value, unit, meaning }: StatProps) {
 }
 
 /** Its description, or what stands for one. */
-export function titleOf({ feature, description, tokens }: Feature): string {
-  if (description) return description.text;
-  // A part of a character names nothing.
-  const words = [...new Set(tokens.map(({ text }) => tokenName(text)).filter((word) => !word.includes("\uFFFD")))].slice(0, 4);
-  return words.length === 0 ? `Feature ${feature}` : `Fires at ${words.map((word) => `“${word}”`).join(", ")}`;
+export function titleOf({ feature, name }: Feature): string {
+  return name ?? `Feature ${feature}`;
 }
