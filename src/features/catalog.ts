@@ -27,7 +27,7 @@ import {
   SCHEMA_VERSION,
   vectorCells,
 } from "./store/schema.ts";
-import { lancedb, Store, tableBytes } from "./store/store.ts";
+import { isAmong, lancedb, Store, tableBytes } from "./store/store.ts";
 import { searchWords } from "./store/words.ts";
 import { type CatalogedAutoencoder, WORDS } from "./store/writer.ts";
 
@@ -135,7 +135,6 @@ export class Catalog {
   /** The same of several features, in the order in which they are named; much faster than one by one. @throws ArgumentError, FormatError */
   async take(features: readonly number[]): Promise<Feature[]> {
     for (const i of features) this.checkFeature(i);
-    if (features.length === 0) return [];
     const rows = await this.#store.rows("features", SHOWN_COLUMNS, [...new Set(features)]);
     const positions = rows.flatMap(({ firstExample, examples }) => Array.from({ length: examples }, (_, i) => firstExample + i));
     const [examples, parts] = await Promise.all([
@@ -245,7 +244,7 @@ export class Catalog {
   async relations(i: number): Promise<(Relation & { readonly sae: string })[]> {
     this.checkFeature(i);
     if (!this.#header.parts.includes("relations")) return [];
-    const rows = await this.#store.matching("relations", RELATION_COLUMNS, `feature = ${i}`);
+    const rows = await this.#store.ofFeatures("relations", RELATION_COLUMNS, [i]);
     return rows.map(({ feature: _, ...relation }) => relation).sort((a, b) => a.sae.localeCompare(b.sae) || b.cosine - a.cosine);
   }
 
@@ -263,12 +262,14 @@ export class Catalog {
   async withWords(
     words: string,
     limit: number,
-    among?: Iterable<number>,
+    among?: readonly number[],
   ): Promise<(Match & { readonly in: "description" | "examples" })[]> {
+    const wanted = searchWords(words);
+    if (among?.length === 0) return [];
     const search = async (table: string, column: string, id: string, matches: (found: Table) => Match[] | Promise<Match[]>) => {
       const { MatchQuery, Operator } = await lancedb();
       return this.#store.read(table, async (open) => {
-        const query = open.query().fullTextSearch(new MatchQuery(searchWords(words), column, { operator: Operator.And }));
+        const query = open.query().fullTextSearch(new MatchQuery(wanted, column, { operator: Operator.And }));
         if (among !== undefined) query.where(isAmong(among));
         const found = await matches(await query.select([id, "_score"]).limit(limit).toArrow());
         return found.sort((a, b) => b.score - a.score || a.feature - b.feature);
@@ -356,7 +357,7 @@ export class Catalog {
   }
 
   async #partValues(part: Part, ids: readonly number[]): Promise<Map<number, Pick<Feature, Part>>> {
-    const rows = await this.#store.matching(part, PART_COLUMNS[part], isAmong(ids));
+    const rows = await this.#store.ofFeatures(part, PART_COLUMNS[part], ids);
     return new Map(rows.map((row) => [row.feature, partValue(part, row as never)]));
   }
 
@@ -457,10 +458,6 @@ function assemble(row: Row<typeof SHOWN_COLUMNS>, examples: readonly ExampleRow[
     top: of(-1),
     intervals: intervals.map(({ from, to }, i): Interval => ({ from, to, examples: of(i) })),
   };
-}
-
-function isAmong(features: Iterable<number>): string {
-  return `feature IN (${[...features].join(",")})`;
 }
 
 /** 64-bit numbers as pairs of their lower and upper 32 bits. */

@@ -104,7 +104,10 @@ describe("against going through all features", () => {
         }),
       ),
     ).toEqual(every.filter((i) => entries[i]!.lowered.some((e) => e.token === token) && entries[i]!.tokens.some((e) => e.token === other)));
-    expect(await features({ tokens: [{ token: 99, relation: "raised" }] })).toEqual([]);
+    const nowhere = { token: 99, relation: "raised" as const };
+    expect(await features({ tokens: [nowhere] })).toEqual([]);
+    expect(await features({ tokens: [nowhere], text: "bridge" })).toEqual([]);
+    expect(await features({ tokens: [{ token, relation: "raised" }, nowhere] })).toEqual([]);
   });
 
   test("likeness to a direction and to a feature, which is left out itself", async () => {

@@ -210,7 +210,7 @@ function tokenMatches(catalog: Catalog, { token, relation }: { token: number; re
 
 /** The best `count` of `among` (of all, if not given) that have the words. */
 async function wordMatches(catalog: Catalog, text: string, count: number, among: Uint32Array | undefined) {
-  if (among !== undefined && areFew(among, catalog)) return among.length === 0 ? [] : catalog.withWords(text, among.length, among);
+  if (among !== undefined && areFew(among, catalog)) return catalog.withWords(text, among.length, [...among]);
   return sifted(catalog.dSae, count, among, (most) => catalog.withWords(text, most));
 }
 
@@ -277,10 +277,9 @@ type Features = ArrayLike<number> & Iterable<number>;
 /** The features that all of some searches found, in order; undefined if there was no search. */
 function common(catalog: Catalog, found: readonly Features[]): Uint32Array | undefined {
   if (found.length === 0) return undefined;
-  if (found.length === 1) return Uint32Array.from(found[0]!).sort();
-  const times = new Uint8Array(catalog.dSae);
-  for (const features of found) for (let i = 0; i < features.length; i++) times[features[i]!]!++;
-  return those(all(catalog), (feature) => times[feature] === found.length);
+  const [fewest, ...others] = found.toSorted((a, b) => a.length - b.length);
+  const marks = others.map((features) => marked(catalog.dSae, features));
+  return those(Uint32Array.from(fewest!), (feature) => marks.every((mark) => mark[feature] === 1)).sort();
 }
 
 /** Those of `among`, in the order in which a search found them. */
@@ -290,7 +289,7 @@ function inOrderOf(found: Features, catalog: Catalog, among: Uint32Array): Uint3
 }
 
 /** 1 for each of `features`, [dSae]. */
-function marked(dSae: number, features: Uint32Array): Uint8Array {
+function marked(dSae: number, features: Features): Uint8Array {
   const marks = new Uint8Array(dSae);
   for (let i = 0; i < features.length; i++) marks[features[i]!] = 1;
   return marks;

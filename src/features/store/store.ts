@@ -90,6 +90,11 @@ export class Store {
     });
   }
 
+  /** The rows of some features, in any order. @throws FormatError */
+  async ofFeatures<C extends Columns>(name: string, columns: C, features: readonly number[]): Promise<Row<C>[]> {
+    return features.length === 0 ? [] : this.matching(name, columns, isAmong(features));
+  }
+
   /** Goes through some columns of all rows, a batch at a time. They are in memory all at once. @throws FormatError */
   async scan(name: string, columns: readonly string[], each: (batch: RecordBatch) => void): Promise<void> {
     await this.read(name, async (table) => {
@@ -145,6 +150,11 @@ export class Store {
       throw code === undefined ? error : asDiskError(Object.assign(new Error(reason(error)), { code }), path);
     }
   }
+}
+
+/** An SQL condition, of one feature at least: SQL has no empty lists. */
+export function isAmong(features: readonly number[]): string {
+  return `feature IN (${features.join(",")})`;
 }
 
 /** What an error says first, without its causes and the place in LanceDB's source that it names. */

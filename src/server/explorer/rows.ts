@@ -65,9 +65,9 @@ export class CatalogRows {
 
   /** Descriptions of those of the features that have one. @throws FormatError */
   async descriptions(ids: readonly number[]): Promise<Map<number, z.infer<typeof description>>> {
-    if (ids.length === 0 || !this.#catalog.parts.includes("description")) return new Map();
+    if (!this.#catalog.parts.includes("description")) return new Map();
     const store = await this.#open();
-    const rows = await store.matching("description", PART_COLUMNS.description, `feature IN (${ids.join(",")})`);
+    const rows = await store.ofFeatures("description", PART_COLUMNS.description, ids);
     return new Map(
       rows.map(({ feature, text, by, vocabulary, detection, fuzzing, specificity }) => [
         feature,
@@ -87,9 +87,9 @@ export class CatalogRows {
 
   /** How features were found to be related to those of other autoencoders, which go by their fingerprints. @throws FormatError */
   async relations(ids: readonly number[]): Promise<Row<typeof RELATION_COLUMNS>[]> {
-    if (ids.length === 0 || (await tableBytes(this.#catalog.folder, "relations")) === 0) return [];
+    if ((await tableBytes(this.#catalog.folder, "relations")) === 0) return [];
     const store = await this.#open();
-    return store.matching("relations", RELATION_COLUMNS, `feature IN (${ids.join(",")})`);
+    return store.ofFeatures("relations", RELATION_COLUMNS, ids);
   }
 
   /** What features are called in lists: their descriptions, or else the tokens where they fire; nothing for those that never did. @throws FormatError */
