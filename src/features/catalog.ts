@@ -8,8 +8,9 @@ import type { Table } from "apache-arrow";
 import type { Provenance } from "../activations/source.ts";
 import { ArgumentError, FormatError, NotFoundError } from "../errors.ts";
 import { writeTextWhole } from "../files.ts";
-import type { Example, Feature, Interval } from "./feature.ts";
+import type { Feature } from "./feature.ts";
 import { childOf, type Row, RowGatherer } from "./store/columns.ts";
+import { featureOf, STATISTICS_COLUMNS } from "./store/feature-rows.ts";
 import { type FeatureUpdate, partRows, partsOf, partValue } from "./store/parts.ts";
 import {
   EXAMPLE_COLUMNS,
@@ -32,9 +33,10 @@ import { searchWords } from "./store/words.ts";
 import { type CatalogedAutoencoder, WORDS } from "./store/writer.ts";
 
 export type { Feature } from "./feature.ts";
+export type { CatalogEntry } from "./store/feature-rows.ts";
 export type { FeatureUpdate } from "./store/parts.ts";
 export type { NumericColumn } from "./store/schema.ts";
-export { type CatalogEntry, CatalogWriter, type CatalogWriterOptions } from "./store/writer.ts";
+export { CatalogWriter, type CatalogWriterOptions } from "./store/writer.ts";
 
 /** A feature of another autoencoder that this one became, or came from. */
 export interface Relation {
@@ -65,7 +67,8 @@ const VERSIONS_KEPT_MS = 600_000;
 const PROBED = 0.1;
 const REFINED = 4;
 
-const { vector: _vector, text: _text, ...SHOWN_COLUMNS } = featureColumns(0);
+const { firstExample, examples } = featureColumns(0);
+const SHOWN_COLUMNS = { ...STATISTICS_COLUMNS, firstExample, examples };
 const { feature: _feature, interval, rank, document, offset, tokens, activations, peak } = EXAMPLE_COLUMNS;
 const READ_EXAMPLE_COLUMNS = { feature: _feature, interval, rank, document, offset, tokens, activations, peak };
 
@@ -445,19 +448,13 @@ function assertOf(folder: string, header: Header, sae: CatalogedAutoencoder): vo
 type ExampleRow = Row<typeof READ_EXAMPLE_COLUMNS>;
 
 /** A feature from its row and its examples. */
-function assemble(row: Row<typeof SHOWN_COLUMNS>, examples: readonly ExampleRow[]): Feature {
-  const { firstExample: _, examples: _count, deviation, skewness, kurtosis, intervals, ...rest } = row;
-  const of = (interval: number): Example[] =>
+function assemble({ firstExample: _, examples: _count, ...row }: Row<typeof SHOWN_COLUMNS>, examples: readonly ExampleRow[]): Feature {
+  return featureOf(row, (interval) =>
     examples
       .filter((example) => example.interval === interval)
       .sort((a, b) => a.rank - b.rank)
-      .map(({ document, offset, tokens, activations, peak }) => ({ document, offset, tokens, activations, peak }));
-  return {
-    ...rest,
-    spread: { deviation, skewness, kurtosis },
-    top: of(-1),
-    intervals: intervals.map(({ from, to }, i): Interval => ({ from, to, examples: of(i) })),
-  };
+      .map(({ document, offset, tokens, activations, peak }) => ({ document, offset, tokens, activations, peak })),
+  );
 }
 
 /** 64-bit numbers as pairs of their lower and upper 32 bits. */

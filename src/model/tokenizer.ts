@@ -39,6 +39,8 @@ export class Tokenizer {
   readonly #model: BytePairs;
   readonly #pipeline: Pipeline;
   #plainPipeline: Pipeline | undefined;
+  /** Of tokens that were asked for. */
+  readonly #bytes: Uint8Array[] = [];
 
   /** @throws UnsupportedError */
   constructor(parts: TokenizerParts) {
@@ -138,6 +140,11 @@ export class Tokenizer {
   /** The bytes that a token stands for; none for a row of the model's vocabulary that its tokenizer does not use. @throws ArgumentError for an id outside the vocabulary */
   bytes(id: number): Uint8Array {
     if (!(id >= 0 && id < this.vocabularySize)) throw new ArgumentError(`token ${id} is outside the vocabulary of ${this.vocabularySize}`);
+    this.#bytes[id] ??= this.#spelled(id);
+    return this.#bytes[id];
+  }
+
+  #spelled(id: number): Uint8Array {
     const token = this.#parts.tokens[id];
     if (token === undefined) return NOTHING;
     const { spelling } = this.#parts;

@@ -15,12 +15,16 @@ export interface Column<T> {
   gather(): Gatherer<T>;
   /** What reads the value of a row. */
   reader(data: Data): (row: number) => T;
+  /** What reads the values of several rows: much faster, where it is there. */
+  rangeReader?(data: Data): (start: number, end: number) => T[];
 }
 
 /** Values of one column on their way into Arrow. */
 export interface Gatherer<T> {
   readonly length: number;
   push(value: T): void;
+  /** Pushes several: much faster, where it is there. */
+  pushAll?(values: readonly T[]): void;
   /** All values so far, as Arrow data; the gatherer is used up. */
   finish(): Data;
 }
@@ -64,12 +68,17 @@ class Growing<A extends Numbers> {
     this.room(1)[this.length++] = value;
   }
 
+  pushAll(values: readonly number[]): void {
+    this.room(values.length).set(values, this.length);
+    this.length += values.length;
+  }
+
   finish(): A {
     return this.#values.slice(0, this.length) as A;
   }
 }
 
-function numbers<A extends Numbers>(type: DataType, create: new (length: number) => A, shown = (value: number) => value): Column<number> {
+function numbers<A extends Numbers>(type: DataType, create: new (length: number) => A, shown?: (value: number) => number): Column<number> {
   return {
     type,
     nullable: false,
@@ -80,13 +89,18 @@ function numbers<A extends Numbers>(type: DataType, create: new (length: number)
           return values.length;
         },
         push: (value) => values.push(value),
+        pushAll: (several) => values.pushAll(several),
         finish: () => makeData({ type, length: values.length, data: values.finish() }),
       };
     },
     reader:
       ({ values }) =>
       (row) =>
-        shown(values[row]),
+        shown ? shown(values[row]) : values[row],
+    rangeReader:
+      ({ values }) =>
+      (start, end) =>
+        shown ? Array.from(values.subarray(start, end), shown) : Array.from(values.subarray(start, end)),
   };
 }
 
@@ -98,6 +112,7 @@ export const float64 = numbers(new arrow.Float64(), Float64Array);
 export const float32 = numbers(new arrow.Float32(), Float32Array, sixDigits);
 export const uint32 = numbers(new arrow.Uint32(), Uint32Array);
 export const uint16 = numbers(new arrow.Uint16(), Uint16Array);
+export const uint8 = numbers(new arrow.Uint8(), Uint8Array);
 export const int16 = numbers(new arrow.Int16(), Int16Array);
 export const int8 = numbers(new arrow.Int8(), Int8Array);
 
@@ -145,13 +160,16 @@ export function list<T>(item: Column<T>): Column<readonly T[]> {
           return offsets.length - 1;
         },
         push(items) {
-          for (const value of items) values.push(value);
+          if (values.pushAll) values.pushAll(items);
+          else for (const value of items) values.push(value);
           offsets.push(values.length);
         },
         finish: () => makeData({ type, length: offsets.length - 1, valueOffsets: offsets.finish(), child: values.finish() }),
       };
     },
     reader({ valueOffsets, children: [items] }) {
+      const readRange = item.rangeReader?.(items!);
+      if (readRange) return (row) => readRange(valueOffsets[row]!, valueOffsets[row + 1]!);
       const read = item.reader(items!);
       return (row) => {
         const start = valueOffsets[row]!;
@@ -213,7 +231,11 @@ export function struct<C extends Columns>(columns: C): Column<Row<C>> {
     },
     reader(data) {
       const readers = entries.map(([name, column]) => [name, column.reader(childOf(data, name))] as const);
-      return (row) => Object.fromEntries(readers.map(([name, read]) => [name, read(row)])) as Row<C>;
+      return (row) => {
+        const values: Record<string, unknown> = {};
+        for (const [name, read] of readers) values[name] = read(row);
+        return values as Row<C>;
+      };
     },
   };
 }
@@ -285,10 +307,23 @@ export class RowGatherer<C extends Columns> {
   }
 }
 
+/** What reads row by row of a batch that has these columns. */
+export function rowReader<C extends Columns>(batch: RecordBatch, columns: C): (row: number) => Row<C> {
+  return struct(columns).reader(batch.data);
+}
+
 /** The rows of a batch that has these columns. */
 export function readRows<C extends Columns>(batch: RecordBatch, columns: C): Row<C>[] {
-  const read = struct(columns).reader(batch.data);
+  const read = rowReader(batch, columns);
   return Array.from({ length: batch.numRows }, (_, row) => read(row));
+}
+
+/** A table as a file of Arrow's, and its only batch from such a file. @throws Error when it is none */
+export function arrowFile(table: Table): Uint8Array {
+  return arrow.tableToIPC(table, "file");
+}
+export function batchOfFile(bytes: Uint8Array): RecordBatch {
+  return arrow.tableFromIPC(bytes).batches[0]!;
 }
 
 /** A column of a batch, or a part of a struct. */

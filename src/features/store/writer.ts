@@ -9,8 +9,9 @@ import { ArgumentError, CancelledError } from "../../errors.ts";
 import { exists, writeTextWhole } from "../../files.ts";
 import type { Tokenizer } from "../../model/tokenizer.ts";
 import type { SparseAutoencoder } from "../../sae/autoencoder.ts";
-import type { Example, Feature, FeatureStatistics, Geometry, LogitEffects } from "../feature.ts";
+import type { Example, Feature } from "../feature.ts";
 import { RowGatherer } from "./columns.ts";
+import { type CatalogEntry, statisticsRow } from "./feature-rows.ts";
 import { partRows } from "./parts.ts";
 import { writePostings } from "./postings.ts";
 import { EXAMPLE_COLUMNS, FORMAT, featureColumns, type Header, PART_COLUMNS, POSTINGS, SCHEMA_VERSION, vectorCells } from "./schema.ts";
@@ -19,9 +20,6 @@ import { searchable } from "./words.ts";
 
 /** What a catalogue needs of the autoencoder that it is of. */
 export type CatalogedAutoencoder = Pick<SparseAutoencoder, "dIn" | "dSae" | "directions" | "fingerprint">;
-
-/** A feature to be written: what the text tells, and of what the weights tell as much as is known. */
-export type CatalogEntry = FeatureStatistics & Partial<LogitEffects & Geometry>;
 
 export interface CatalogWriterOptions {
   readonly sae: CatalogedAutoencoder;
@@ -99,17 +97,7 @@ export class CatalogWriter {
     const texts = [...new Set(this.#addExamples(entry.feature, -1, top))];
     for (const [i, { examples }] of intervals.entries()) this.#addExamples(entry.feature, i, examples);
     this.#features.push({
-      ...entry,
-      intervals,
-      raised: entry.raised ?? [],
-      lowered: entry.lowered ?? [],
-      deviation: entry.spread?.deviation ?? Number.NaN,
-      skewness: entry.spread?.skewness ?? Number.NaN,
-      kurtosis: entry.spread?.kurtosis ?? Number.NaN,
-      decoderNorm: entry.decoderNorm ?? Number.NaN,
-      encoderNorm: entry.encoderNorm ?? Number.NaN,
-      alignment: entry.alignment ?? Number.NaN,
-      neighbours: entry.neighbours ?? [],
+      ...statisticsRow(entry),
       firstExample,
       examples: this.#nextExample - firstExample,
       vector: unit(this.#options.sae.directions(entry.feature, 1).data),
@@ -152,9 +140,10 @@ export class CatalogWriter {
 
   /** @returns the text of each */
   #addExamples(feature: number, interval: number, examples: readonly Example[]): string[] {
-    return examples.map((example, rank) => {
-      const text = this.#options.tokenizer.decode(example.tokens);
-      this.#examples.push({ ...example, feature, interval, rank, strength: example.activations[example.peak] ?? 0, text });
+    return examples.map(({ document, offset, tokens, activations, peak }, rank) => {
+      const text = this.#options.tokenizer.decode(tokens);
+      const strength = activations[peak] ?? 0;
+      this.#examples.push({ feature, interval, rank, document, offset, tokens, activations, peak, strength, text });
       this.#nextExample++;
       return text;
     });

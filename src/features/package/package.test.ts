@@ -1,0 +1,141 @@
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { normal, seededRandom } from "../../random.ts";
+import { SparseAutoencoder } from "../../sae/autoencoder.ts";
+import { createEngine } from "../../sae/kernels/index.ts";
+import { entry, provenance, tokenizer, vocabularySize } from "../catalog.fixture.ts";
+import { Catalog, type CatalogEntry, CatalogWriter, type Feature } from "../catalog.ts";
+import type { Example } from "../feature.ts";
+import { packFamily, unpackFamily } from "./family.ts";
+
+let root: string;
+const folder = (name: string) => join(root, "saes", name);
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), "package-"));
+  const [small, large] = [await write("small", 20), await write("large", 33)];
+  const catalog = await Catalog.open(join(folder("small"), "catalog"), small);
+  await catalog.update([
+    { feature: 3, map: [1, -2], description: { text: "bridges", by: "automatic", scores: { vocabulary: 0.5 } } },
+    { feature: 0, causal: { share: 0.35, contexts: 9, raised: [{ token: 3, effect: 1.5 }], lowered: [], divergence: 0.5 } },
+  ]);
+  await catalog.relate(large.fingerprint(), [{ feature: 3, other: 30, cosine: 0.5, coactivation: 0.25 }]);
+  catalog.close();
+  await writeFile(join(folder("small"), "characters.json"), "[]");
+  await packFamily([folder("large"), folder("small")], join(root, "made", "family"));
+});
+afterAll(() => rm(root, { recursive: true }));
+
+/** A document says the same whoever quotes it. */
+function quoted(example: Example): Example {
+  const at = (position: number) => (position * 7 + example.document.length) % vocabularySize;
+  return { ...example, tokens: example.tokens.map((_, i) => at(example.offset + i)) };
+}
+
+function written(i: number): CatalogEntry {
+  const { top, intervals, ...rest } = entry(i);
+  return { ...rest, top: top.map(quoted), intervals: intervals.map((each) => ({ ...each, examples: each.examples.map(quoted) })) };
+}
+
+async function write(name: string, dSae: number): Promise<SparseAutoencoder> {
+  const random = seededRandom(dSae);
+  const engine = createEngine({ dIn: 16, dSae, activation: { kind: "topk", k: 4 }, applyBDecToInput: true, threads: 1 });
+  for (const tensor of ["wEnc", "wDec"] as const)
+    engine.write(
+      tensor,
+      Float32Array.from({ length: engine.size(tensor) }, () => normal(random)),
+    );
+  const sae = new SparseAutoencoder(engine, {});
+  await sae.save(folder(name));
+  const writer = await CatalogWriter.open(join(folder(name), "catalog"), { sae, provenance, tokenizer });
+  while (writer.next < dSae) await writer.add(written(writer.next));
+  await writer.finish();
+  return sae;
+}
+
+const unpack = (family = join(root, "made", "family"), cache = join(root, "cache")) =>
+  unpackFamily(family, cache, { tokenizer: async () => tokenizer });
+
+/** All of a catalogue. */
+async function read(path: string): Promise<{ features: Feature[]; relations: unknown; words: unknown }> {
+  const sae = await SparseAutoencoder.open(path);
+  const catalog = await Catalog.open(join(path, "catalog"), sae);
+  try {
+    const features = await catalog.take(Array.from({ length: sae.dSae }, (_, i) => i));
+    return { features, relations: await catalog.relations(3), words: await catalog.withWords("bridges", 9) };
+  } finally {
+    catalog.close();
+  }
+}
+
+/** Every example's activations, and everything else. */
+function parts(features: readonly Feature[]) {
+  const examples = features.flatMap(({ top, intervals }) => [...top, ...intervals.flatMap((interval) => interval.examples)]);
+  const without = JSON.stringify(features, (key, value) => (key === "activations" ? undefined : value));
+  return { activations: examples.map(({ activations }) => activations), without };
+}
+
+test("what was packed comes back: all but activations exactly, these to half a 255th of the example's largest", async () => {
+  const folders = await unpack();
+  expect(folders.map((path) => path.split("/").at(-1))).toEqual(["small", "large"]);
+  for (const [i, name] of ["small", "large"].entries()) {
+    const [found, expected] = [await read(folders[i]!), await read(folder(name))];
+    const [a, b] = [parts(found.features), parts(expected.features)];
+    expect(a.without).toBe(b.without);
+    expect(b.activations.length).toBeGreaterThan(20);
+    for (const [e, exact] of b.activations.entries())
+      for (const [t, value] of a.activations[e]!.entries()) {
+        expect(Math.abs(value - exact[t]!)).toBeLessThanOrEqual(Math.max(...exact) / 509);
+        expect(value > 0).toBe(exact[t]! > 0);
+      }
+    expect([found.relations, found.words]).toEqual([expected.relations, expected.words]);
+  }
+  expect(await readFile(join(folders[0]!, "characters.json"), "utf8")).toBe("[]");
+  expect(await readdir(folders[0]!)).toEqual(["catalog", "cfg.json", "characters.json", "sae_weights.safetensors"]);
+});
+
+test("it is made once, and a new version takes its place", async () => {
+  const [cache, family] = [join(root, "versions"), join(root, "made-2", "family")];
+  await cp(join(root, "made"), join(root, "made-2"), { recursive: true });
+  const first = await unpack(family, cache);
+  await writeFile(join(first[0]!, "mark"), "");
+  expect(await unpack(family, cache)).toEqual(first);
+  expect(await readdir(first[0]!)).toContain("mark");
+  await writeFile(join(family, "family.json"), `${await readFile(join(family, "family.json"), "utf8")}\n`);
+  const second = await unpack(family, cache);
+  expect(second).not.toEqual(first);
+  expect(await readdir(cache)).toHaveLength(1);
+});
+
+test("a damaged file, a foreign header and a stop leave nothing", async () => {
+  const family = join(root, "damaged", "family");
+  await cp(join(root, "made", "family"), family, { recursive: true });
+  await truncate(join(family, "small/packed/examples.arrow.br"), 40);
+  await expect(unpack(family, join(root, "none"))).rejects.toThrow(
+    /examples.arrow.br is not the file that was packed .* install the package again/,
+  );
+  await writeFile(join(family, "family.json"), "{");
+  await expect(unpack(family)).rejects.toThrow("family.json is not JSON");
+  await writeFile(join(family, "family.json"), '{"format":"monoscope-family-1","members":{"../x":{}},"files":{}}');
+  await expect(unpack(family)).rejects.toThrow("does not say what is in the family");
+  await writeFile(join(family, "family.json"), '{"format":"monoscope-family-2"}');
+  await expect(unpack(family)).rejects.toThrow("not the header of a packed family that this version reads");
+  await expect(unpack(join(root, "nowhere"))).rejects.toThrow("holds no packed family");
+  const stopped = unpackFamily(join(root, "made", "family"), join(root, "none"), {
+    tokenizer: async () => tokenizer,
+    signal: AbortSignal.abort(),
+  });
+  await expect(stopped).rejects.toThrow("stopped while a packaged catalogue was unpacked; nothing was kept");
+  expect(await readdir(join(root, "none"))).toEqual([]);
+});
+
+test("packing refuses names that are one, and folders without a catalogue, and leaves nothing", async () => {
+  const target = join(root, "refused");
+  await expect(packFamily([folder("small"), join(root, "other", "small")], target)).rejects.toThrow("two autoencoders are called small");
+  await mkdir(join(root, "bare"));
+  await cp(join(folder("small"), "cfg.json"), join(root, "bare/cfg.json"));
+  await cp(join(folder("small"), "sae_weights.safetensors"), join(root, "bare/sae_weights.safetensors"));
+  await expect(packFamily([join(root, "bare")], target)).rejects.toThrow("holds no catalogue");
+  expect(await readdir(root)).not.toContain("refused");
+});
