@@ -1,8 +1,8 @@
 /** @file Causal attention with grouped keys and values (Ainslie et al. 2023), over a window or over all, with a cap on the scores if the family has one. */
 import { FormatError, ShapeError, UnsupportedError } from "../../../errors.ts";
-import type { Settings } from "../../checkpoint/settings.ts";
+import { MAX_CONTEXT, type Settings } from "../../checkpoint/settings.ts";
 import type { Graph } from "../../graph/onnx.ts";
-import type { KeysAndValues, LayerInputs } from "../family.ts";
+import type { Family, KeysAndValues, LayerInputs } from "../family.ts";
 import { angles, type Rotary, rotate } from "./rotary.ts";
 import type { Part } from "./weights.ts";
 
@@ -83,4 +83,10 @@ export function slidingLayers(s: Settings, layers: number, rule: (layer: number)
       );
     return type === "sliding_attention";
   });
+}
+
+/** The window of those layers, where the settings name one. @throws FormatError, UnsupportedError */
+export function slidingWindow(s: Settings, layers: number, rule: (layer: number) => boolean): Family["window"] | undefined {
+  if (s.value("sliding_window") === undefined) return undefined;
+  return { size: s.size("sliding_window", MAX_CONTEXT), layers: slidingLayers(s, layers, rule) };
 }

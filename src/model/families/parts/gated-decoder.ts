@@ -6,9 +6,9 @@ import type { Checkpoint } from "../../checkpoint/checkpoint.ts";
 import { MAX_CONTEXT, MAX_LAYERS, MAX_WIDTH, type Settings } from "../../checkpoint/settings.ts";
 import type { Graph } from "../../graph/onnx.ts";
 import type { Family } from "../family.ts";
-import { gated } from "./activation.ts";
+import { activation, gated } from "./activation.ts";
 import { attend, cap, checkHeads, cut } from "./attention.ts";
-import type { Rotary } from "./rotary.ts";
+import { type Rotary, rotary } from "./rotary.ts";
 import { type Part, Weights } from "./weights.ts";
 
 export interface DecoderSizes {
@@ -59,6 +59,19 @@ export interface GatedDecoder extends DecoderSizes {
   readonly activation: Part;
   readonly embeddingScale?: number;
   readonly tied: boolean;
+}
+
+/** What Llama and its nearest relatives have in common. @throws FormatError, UnsupportedError */
+export function llamaLike(s: Settings, sizes: DecoderSizes, { epsilon = 1e-6 } = {}): Omit<GatedDecoder, "norms"> {
+  const turn = rotary(s, sizes);
+  return {
+    ...sizes,
+    epsilon: s.number("rms_norm_eps", 0, 1, epsilon),
+    rotary: () => turn,
+    scale: 1 / Math.sqrt(sizes.headSize),
+    activation: activation(s, "hidden_act", "silu"),
+    tied: s.flag("tie_word_embeddings", false),
+  };
 }
 
 /** @throws FormatError, ShapeError, UnsupportedError when the weights are not these */
