@@ -1,36 +1,15 @@
 /** @file Models by their id on the hub, against a server that speaks its protocol and fails in all its ways. */
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { CancelledError, ChecksumError, NetworkError, NotFoundError, UnsupportedError } from "../errors.ts";
 import { findModel } from "./find.ts";
-import { COMMIT, type FakeHub, type HubContent, type HubFailures, startHub } from "./hub.fixture.ts";
+import { COMMIT, type FakeHub, type HubContent, type HubFailures, hubForEachTest } from "./hub.fixture.ts";
 
 const PYTHIA = "EleutherAI/pythia-70m";
 
-let folder: string;
-let server: FakeHub | undefined;
-
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "monoscope-hub-model-"));
-  for (const name of ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_TOKEN", "HF_TOKEN_PATH", "HF_HUB_OFFLINE"]) vi.stubEnv(name, "");
-  vi.stubEnv("HF_HOME", folder);
-  vi.stubEnv("HF_ENDPOINT", "http://127.0.0.1:1"); // nothing listens there
-});
-afterEach(async () => {
-  vi.unstubAllEnvs();
-  server?.close();
-  server = undefined;
-  await rm(folder, { recursive: true });
-});
-
-async function hub(files: Record<string, HubContent>, failures: HubFailures = {}, repository = PYTHIA): Promise<FakeHub> {
-  server?.close();
-  server = await startHub(repository, files, failures);
-  vi.stubEnv("HF_ENDPOINT", server.url);
-  return server;
-}
+const fake = hubForEachTest();
+const hub = (files: Record<string, HubContent>, failures?: HubFailures) => fake.start(PYTHIA, files, failures);
 
 const WEIGHTS = Buffer.from("weights ".repeat(20_000)); // 160 kB
 const small = (text: string): HubContent => ({ content: Buffer.from(text), small: true });
@@ -64,7 +43,7 @@ describe("a model by its id", () => {
     const first = await hub(repository());
     const progress: number[] = [];
     const path = await findModel(PYTHIA, { onProgress: ({ bytes, total }) => progress.push(bytes / total) });
-    expect(path).toBe(join(folder, "hub", "models--EleutherAI--pythia-70m", "snapshots", COMMIT));
+    expect(path).toBe(join(fake.folder, "hub", "models--EleutherAI--pythia-70m", "snapshots", COMMIT));
     const wanted = [
       "config.json",
       "generation_config.json",
@@ -81,7 +60,7 @@ describe("a model by its id", () => {
     const second = await hub(repository());
     expect(await findModel(PYTHIA)).toBe(path);
     expect(fetched(second).size).toBe(0);
-    server!.close();
+    second.close();
     expect(await findModel(PYTHIA)).toBe(path);
     vi.stubEnv("HF_HUB_OFFLINE", "1");
     expect(await findModel(PYTHIA)).toBe(path);
@@ -112,10 +91,10 @@ describe("a model by its id", () => {
       "a.Q4_K_M.gguf": { content: Buffer.from("four bits") },
       "a.Q8_0.gguf": { content: Buffer.from("eight bits") },
     };
-    await hub(files);
+    const first = await hub(files);
     const path = await findModel(`${PYTHIA}/a.Q8_0.gguf`);
     expect(await readFile(path, "utf8")).toBe("eight bits");
-    expect([...fetched(server!)]).toEqual(["a.Q8_0.gguf"]);
+    expect([...fetched(first)]).toEqual(["a.Q8_0.gguf"]);
     const several = await failure(PYTHIA);
     expect(several).toBeInstanceOf(UnsupportedError);
     expect(several!.message).toContain(`Name one: ${PYTHIA}/a.Q4_K_M.gguf, ${PYTHIA}/a.Q8_0.gguf`);
@@ -147,7 +126,7 @@ describe("what goes wrong on the way", () => {
     await hub({ "a.gguf": { content: WEIGHTS } }, { cut: [1000, 1000, 1000, 1000] });
     const error = await failure(PYTHIA);
     expect(error).toBeInstanceOf(NetworkError);
-    const blobs = join(folder, "hub", "models--EleutherAI--pythia-70m", "blobs");
+    const blobs = join(fake.folder, "hub", "models--EleutherAI--pythia-70m", "blobs");
     expect((await readdir(blobs)).every((name) => name.endsWith(".incomplete"))).toBe(true);
     const { requests } = await hub({ "a.gguf": { content: WEIGHTS } });
     expect(await readFile(await findModel(PYTHIA))).toEqual(WEIGHTS);
@@ -157,7 +136,7 @@ describe("what goes wrong on the way", () => {
   it("damage is noticed, and nothing of it is kept", async () => {
     await hub(repository(), { damage: true });
     expect(await failure(PYTHIA)).toBeInstanceOf(ChecksumError);
-    const cache = join(folder, "hub", "models--EleutherAI--pythia-70m");
+    const cache = join(fake.folder, "hub", "models--EleutherAI--pythia-70m");
     expect(await readdir(join(cache, "blobs"))).toEqual([]);
     expect(await readdir(cache)).toEqual(["blobs"]);
   });

@@ -2,12 +2,10 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { UnsupportedError } from "../errors.ts";
+import { CONFIG, INDEX, WEIGHTS } from "./checkpoint/folder.ts";
 import { fetchFromHub, type HubOptions, type HubPlace } from "./hub.ts";
 import { TOKENIZER_FILES } from "./tokenizers/folder.ts";
 
-const CONFIG = "config.json";
-const WEIGHTS = "model.safetensors";
-const INDEX = "model.safetensors.index.json";
 const SHARD = /^model-\d{5}-of-(\d{5})\.safetensors$/;
 
 /**

@@ -1,8 +1,12 @@
 /** @file A server for tests that speaks as much of the hub's protocol as is needed, and can be made to fail. */
 import { createHash } from "node:crypto";
 import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, vi } from "vitest";
 
 export const COMMIT = "0123456789abcdef0123456789abcdef01234567";
 
@@ -38,11 +42,46 @@ export interface FakeHub {
   close(): void;
 }
 
-/** @param revision that names `COMMIT`, beside the commit itself */
-export async function startHub(
+export interface HubSettings extends HubFailures {
+  type?: "models" | "datasets";
+  /** That names `COMMIT`, beside the commit itself. */
+  revision?: string;
+}
+
+/** Gives each test of a file a folder, in which the hub's cache is, and no hub but the one that it starts. */
+export function hubForEachTest() {
+  let folder = "";
+  let server: FakeHub | undefined;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), "monoscope-hub-"));
+    for (const name of ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_TOKEN", "HF_TOKEN_PATH", "HF_HUB_OFFLINE"]) vi.stubEnv(name, "");
+    vi.stubEnv("HF_HOME", folder);
+    vi.stubEnv("HF_ENDPOINT", "http://127.0.0.1:1"); // nothing listens there
+  });
+  afterEach(async () => {
+    vi.unstubAllEnvs();
+    server?.close();
+    server = undefined;
+    await rm(folder, { recursive: true });
+  });
+  return {
+    get folder() {
+      return folder;
+    },
+    /** Starts a hub with one repository, in place of the one before. */
+    async start(repository: string, files: Record<string, HubContent>, settings: HubSettings = {}): Promise<FakeHub> {
+      server?.close();
+      server = await startHub(repository, files, settings);
+      vi.stubEnv("HF_ENDPOINT", server.url);
+      return server;
+    },
+  };
+}
+
+async function startHub(
   repository: string,
   files: Record<string, HubContent>,
-  { type = "models", revision = "main", ...failures }: { type?: "models" | "datasets"; revision?: string } & HubFailures = {},
+  { type = "models", revision = "main", ...failures }: HubSettings,
 ): Promise<FakeHub> {
   const { cut = [], statuses = [], status = 200, damage = false, stall = false } = failures;
   const requests: HubRequest[] = [];

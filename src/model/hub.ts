@@ -53,6 +53,11 @@ export function parseHubPlace(id: string): HubPlace | undefined {
   return { repository: repository!, revision, path: path!.slice(1) };
 }
 
+/** Whether `id` has to be a path: `runs/tour/topk-1024`, too, looks like a place on the hub, but where there is a folder `runs` it is a path that was mistyped. */
+export async function isMistypedPath(id: string): Promise<boolean> {
+  return exists(id.split("/")[0]!);
+}
+
 /**
  * Fetches some files of a folder of a repository, or one file, unless they are in the cache. With HF_HUB_OFFLINE set, or no network, what the cache has of the revision serves.
  * @param choose of the names in the folder, those to fetch @returns where the folder, or the file, is @throws NotFoundError, NetworkError, ChecksumError, DiskError, CancelledError
@@ -132,8 +137,7 @@ export async function openHubFiles(place: HubPlace, { signal }: { signal?: Abort
                 return new Uint8Array(await (await opened).slice(start, end).arrayBuffer());
               } catch (error) {
                 opened = undefined; // its address may be out of date
-                if (connection === CONNECTIONS || signal?.aborted || error instanceof HubApiError || error instanceof MonoscopeError)
-                  throw error;
+                if (isFinal(error, connection, signal)) throw error;
               }
             }
           }),
@@ -238,6 +242,11 @@ async function openFile(place: HubPlace, path: string, commit: string, access: A
   return blob;
 }
 
+/** Whether another connection would not help. */
+function isFinal(error: unknown, connection: number, signal: AbortSignal | undefined): boolean {
+  return connection === CONNECTIONS || signal?.aborted === true || error instanceof HubApiError || error instanceof MonoscopeError;
+}
+
 /** Fetches a file into the snapshot, by way of `blobs`, where it grows until it is whole. @throws ChecksumError, NetworkError, DiskError */
 async function fetchFile(
   cache: string,
@@ -271,7 +280,7 @@ async function fetchFile(
       await file.sync();
     } catch (error) {
       const failure = asDiskError(error, partial);
-      if (signal?.aborted || failure instanceof MonoscopeError || error instanceof HubApiError || connection === CONNECTIONS) throw failure;
+      if (isFinal(failure, connection, signal)) throw failure;
       continue;
     } finally {
       await file.close();

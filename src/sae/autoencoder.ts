@@ -1,8 +1,7 @@
 /** @file An autoencoder that is ready to use: it reads and writes the model's own activations, unscaled. */
 import { createHash } from "node:crypto";
 import { ArgumentError, NotFoundError, ShapeError } from "../errors.ts";
-import { exists } from "../files.ts";
-import { fetchFromHub, type HubOptions, parseHubPlace } from "../model/hub.ts";
+import { fetchFromHub, type HubOptions, isMistypedPath, parseHubPlace } from "../model/hub.ts";
 import { dot, type Matrix, matrix, row } from "../tensor/matrix.ts";
 import type { SparseFeatures } from "../tensor/sparse-features.ts";
 import type { InputNormalization } from "./formats/format.ts";
@@ -204,8 +203,7 @@ function withColumns(source: Matrix, cols: number): Matrix {
 
 /** Where an autoencoder is on the disk, fetched if need be. */
 async function localPath(path: string, options: HubOptions): Promise<string> {
-  // `runs/tour/topk-1024`, too, looks like a place on the hub: where there is a folder `runs`, it is a path that was mistyped.
-  if (await exists(path.split("/")[0]!)) return path;
+  if (await isMistypedPath(path)) return path;
   const released = await placeOfRelease(path);
   const place = parseHubPlace(released ?? path);
   if (place === undefined) return path;

@@ -6,6 +6,7 @@ import { FormatError } from "../errors.ts";
 import { checkFreeSpace, removeLeftovers, writeFolderWhole, writeTextWhole } from "../files.ts";
 import { encodeBfloat16 } from "../tensor/float16.ts";
 import { openSafetensors, type TensorSource, writeSafetensors } from "../tensor/safetensors.ts";
+import { piecesOf } from "./formats/rows.ts";
 import { type Engine, STATE_TENSORS, type StateTensor } from "./kernels/engine.ts";
 
 export interface TrainingState {
@@ -56,15 +57,11 @@ function checkpointBytes(engines: ReadonlyMap<string, Engine>): number {
 }
 
 function streamed(engine: Engine, tensor: StateTensor): TensorSource {
-  const size = engine.size(tensor);
   const type = dtype(engine, tensor);
   function* chunks() {
-    for (let start = 0; start < size; start += NUMBERS_PER_CHUNK) {
-      const numbers = engine.read(tensor, start, Math.min(NUMBERS_PER_CHUNK, size - start));
-      yield type === "BF16" ? encodeBfloat16(numbers) : numbers;
-    }
+    for (const numbers of piecesOf(engine, tensor, NUMBERS_PER_CHUNK)) yield type === "BF16" ? encodeBfloat16(numbers) : numbers;
   }
-  return { dtype: type, shape: [size], chunks: chunks() };
+  return { dtype: type, shape: [engine.size(tensor)], chunks: chunks() };
 }
 
 /**

@@ -2,6 +2,7 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { FormatError, NotFoundError, ShapeError } from "../errors.ts";
 import { writeWhole } from "../files.ts";
+import { isObject } from "../json.ts";
 import { DTYPES, type Dtype, readFully, TensorFile, type TensorInfo } from "./tensor-file.ts";
 
 // The reference implementation's own limit; the headers of the largest models are about 1 MB.
@@ -76,7 +77,7 @@ function parseHeader(text: Uint8Array, dataStart: number, fileSize: number, path
   } catch (error) {
     throw new FormatError(`${path}: the header is not JSON (${(error as Error).message})`);
   }
-  if (!isRecord(header)) throw new FormatError(`${path}: the header is not a JSON object`);
+  if (!isObject(header)) throw new FormatError(`${path}: the header is not a JSON object`);
   const { __metadata__: metadata = {}, ...entries } = header;
   const names = Object.keys(entries);
   if (names.length > MAX_TENSORS) throw new FormatError(`${path} declares ${names.length} tensors; the limit is ${MAX_TENSORS}`);
@@ -89,14 +90,14 @@ function parseHeader(text: Uint8Array, dataStart: number, fileSize: number, path
   }
   if (end !== fileSize)
     throw new FormatError(`${path} has ${fileSize} bytes, its header describes ${end}; it is truncated or has bytes to spare`);
-  if (!isRecord(metadata) || Object.values(metadata).some((v) => typeof v !== "string"))
+  if (!isObject(metadata) || Object.values(metadata).some((v) => typeof v !== "string"))
     throw new FormatError(`${path}: __metadata__ is not an object of strings`);
   return { tensors, metadata: metadata as Record<string, string> };
 }
 
 function parseTensor(name: string, entry: unknown, dataStart: number, path: string): StoredTensor {
   const bad = (why: string) => new FormatError(`${path}: tensor ${name}: ${why}`);
-  if (!isRecord(entry)) throw bad("its entry is not an object");
+  if (!isObject(entry)) throw bad("its entry is not an object");
   const { dtype, shape, data_offsets: offsets } = entry;
   if (typeof dtype !== "string" || !Object.hasOwn(DTYPES, dtype)) throw bad(`unknown dtype ${JSON.stringify(dtype)}`);
   if (!isCounts(shape)) throw bad(`shape ${JSON.stringify(shape)} is not a list of sizes`);
@@ -106,10 +107,6 @@ function parseTensor(name: string, entry: unknown, dataStart: number, path: stri
   if (!Number.isSafeInteger(bytes) || end - begin !== bytes)
     throw bad(`${end - begin} bytes for shape [${shape.join(", ")}] of ${dtype}, expected ${bytes}`);
   return { dtype: dtype as Dtype, shape, start: dataStart + begin, bytes };
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isCounts(value: unknown): value is number[] {

@@ -4,6 +4,7 @@ import { open, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { NotFoundError } from "../../errors.ts";
+import { readFully } from "../../tensor/tensor-file.ts";
 
 /** A file that can be read anywhere. */
 export interface OpenFile {
@@ -70,13 +71,8 @@ function onDisk(path: string, label: string, named: boolean): SourceFile {
         size,
         read: async (start, end) => {
           const bytes = new Uint8Array(Math.max(0, Math.min(end, size) - start));
-          let filled = 0;
-          while (filled < bytes.length) {
-            const { bytesRead } = await file.read(bytes, filled, bytes.length - filled, start + filled);
-            if (bytesRead === 0) break;
-            filled += bytesRead;
-          }
-          return bytes.subarray(0, filled);
+          await readFully(file, bytes, start, label);
+          return bytes;
         },
         close: () => file.close(),
       };

@@ -1,13 +1,12 @@
 /** @file Parquet, Zstandard and data sets on the hub: files that other programs wrote (fixtures/make.py), a server that speaks the hub's protocol, and damage. */
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { parquetWriteBuffer } from "hyparquet-writer";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { ArgumentError, CancelledError, FormatError, MonoscopeError, NetworkError, NotFoundError } from "../../errors.ts";
-import { type FakeHub, type HubFailures, startHub } from "../../model/hub.fixture.ts";
+import { type HubFailures, hubForEachTest } from "../../model/hub.fixture.ts";
 import { seededRandom } from "../../random.ts";
 import { type Document, type ReadOptions, readDocuments } from "../documents.ts";
 import { readParquet } from "./parquet.ts";
@@ -15,21 +14,7 @@ import { unsnapped } from "./snappy.ts";
 
 const FIXTURES = fileURLToPath(new URL("../fixtures/", import.meta.url));
 
-let folder: string;
-let server: FakeHub | undefined;
-
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "monoscope-sources-"));
-  for (const name of ["HF_TOKEN", "HF_TOKEN_PATH", "HF_HUB_OFFLINE"]) vi.stubEnv(name, "");
-  vi.stubEnv("HF_HOME", folder);
-  vi.stubEnv("HF_ENDPOINT", "http://127.0.0.1:1"); // nothing listens there
-});
-afterEach(async () => {
-  vi.unstubAllEnvs();
-  server?.close();
-  server = undefined;
-  await rm(folder, { recursive: true });
-});
+const hub = hubForEachTest();
 
 async function read(source: string, options?: ReadOptions): Promise<Document[]> {
   const documents = [];
@@ -38,7 +23,7 @@ async function read(source: string, options?: ReadOptions): Promise<Document[]> 
 }
 
 async function write(name: string, content: string | Uint8Array): Promise<string> {
-  const path = join(folder, name);
+  const path = join(hub.folder, name);
   await writeFile(path, content);
   return path;
 }
@@ -68,7 +53,7 @@ describe("Parquet", () => {
   it("is found in folders", async () => {
     await write("a.parquet", await readFile(parquet("zstd")));
     await write("b.txt", "text");
-    expect(await read(folder)).toHaveLength(EXPECTED.length + 1);
+    expect(await read(hub.folder)).toHaveLength(EXPECTED.length + 1);
   });
 
   it.each([
@@ -213,9 +198,9 @@ describe("a shuffle buffer", () => {
 describe("a data set on the hub", () => {
   const NAME = "someone/texts";
 
-  async function converted(failures: HubFailures = {}): Promise<FakeHub> {
+  async function converted(failures: HubFailures = {}): Promise<void> {
     const content = await readFile(parquet("zstd"));
-    server = await startHub(
+    await hub.start(
       NAME,
       {
         "default/train/0000.parquet": { content },
@@ -225,8 +210,6 @@ describe("a data set on the hub", () => {
       },
       { type: "datasets", revision: "refs/convert/parquet", ...failures },
     );
-    vi.stubEnv("HF_ENDPOINT", server.url);
-    return server;
   }
 
   it("is its training split, of the default configuration", async () => {
@@ -243,16 +226,19 @@ describe("a data set on the hub", () => {
     const content = Buffer.from(
       parquetWriteBuffer({ columnData: [column("text"), column("other")], rowGroupSize: 100, codec: "UNCOMPRESSED" }),
     );
-    server = await startHub(NAME, { "default/train/0000.parquet": { content } }, { type: "datasets", revision: "refs/convert/parquet" });
-    vi.stubEnv("HF_ENDPOINT", server.url);
+    const { requests } = await hub.start(
+      NAME,
+      { "default/train/0000.parquet": { content } },
+      { type: "datasets", revision: "refs/convert/parquet" },
+    );
     const documents = readDocuments([`hf:${NAME}`]);
     await documents.next();
     await documents.return(undefined);
-    const asked = server.requests.flatMap(({ range }) => {
+    const asked = requests.flatMap(({ range }) => {
       const [, start, end] = /^bytes=(\d+)-(\d+)$/.exec(range ?? "") ?? [];
       return start === undefined ? [] : [Number(end) + 1 - Number(start)];
     });
-    expect(server.requests.filter(({ url, range }) => url.includes("/resolve/") && range === undefined)).toEqual([]);
+    expect(requests.filter(({ url, range }) => url.includes("/resolve/") && range === undefined)).toEqual([]);
     expect(asked.reduce((sum, bytes) => sum + bytes, 0)).toBeLessThan(content.length / 3); // a column of a row group is a twelfth, the end of the file half a megabyte
   });
 
@@ -269,7 +255,7 @@ describe("a data set on the hub", () => {
 
   it("may be files as their owner wrote them, at a revision", async () => {
     const lines = await readFile(join(FIXTURES, "lines.jsonl.zst"));
-    server = await startHub(
+    await hub.start(
       NAME,
       {
         "README.md": { content: Buffer.from("about") },
@@ -278,7 +264,6 @@ describe("a data set on the hub", () => {
       },
       { type: "datasets", revision: "v2" },
     );
-    vi.stubEnv("HF_ENDPOINT", server.url);
     expect(await read(`hf:${NAME}@v2/data`)).toHaveLength(5000);
     expect((await read(`hf:${NAME}@v2/data/a.jsonl.zst`))[0]!.id).toBe(`${NAME}/data/a.jsonl.zst:1`);
     await expect(read(`hf:${NAME}/data`)).rejects.toThrow(NotFoundError); // there is no main
@@ -287,10 +272,8 @@ describe("a data set on the hub", () => {
   it("goes on where a connection broke, waits for a busy hub, and gives up in words", async () => {
     await converted({ cut: [100, 100], statuses: [429] });
     expect(await read(`hf:${NAME}:test`)).toEqual(EXPECTED);
-    server!.close();
     await converted({ cut: Array(40).fill(100) });
     await expect(read(`hf:${NAME}:test`)).rejects.toThrow(NetworkError);
-    server!.close();
     await converted({ status: 403 });
     await expect(read(`hf:${NAME}`)).rejects.toThrow(
       /accept its terms at https:\/\/huggingface\.co\/datasets\/someone\/texts, and set HF_TOKEN/,

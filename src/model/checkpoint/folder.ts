@@ -1,23 +1,29 @@
 /** @file A model as transformers saves it: a folder with config.json and model.safetensors, or shards that an index lists. */
 import { closeSync, openSync, readSync } from "node:fs";
-import { readFile, realpath, stat } from "node:fs/promises";
+import { realpath } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { FormatError, NotFoundError, UnsupportedError } from "../../errors.ts";
 import { exists } from "../../files.ts";
+import { isObject, type JsonObject, readObject } from "../../json.ts";
 import { decodeBfloat16, decodeHalf } from "../../tensor/float16.ts";
 import { openSafetensors, type SafetensorsFile } from "../../tensor/safetensors.ts";
 import type { Checkpoint, MappedWeight, RowReader } from "./checkpoint.ts";
 import { Settings } from "./settings.ts";
 
+export const CONFIG = "config.json";
+export const WEIGHTS = "model.safetensors";
+export const INDEX = `${WEIGHTS}.index.json`;
+
 const MAX_CONFIG_BYTES = 1 << 24; // real ones have a few kB
 const MAX_INDEX_BYTES = 1 << 26; // the largest published index has about 10 MB
+const A_MODEL = `A model is a .gguf file, or a folder with ${CONFIG} and ${WEIGHTS}.`;
 const NUMBERS_AT_ONCE = 1 << 22; // of a weight that is decoded: 16 MB
 const TYPES = { F32: "f32", F16: "f16", BF16: "bf16" } as const;
 type FloatDtype = keyof typeof TYPES;
 
 /** @throws NotFoundError, FormatError, UnsupportedError */
 export async function openFolder(path: string): Promise<Checkpoint> {
-  const config = await readJson(join(path, "config.json"), MAX_CONFIG_BYTES);
+  const config = await readObject(join(path, CONFIG), MAX_CONFIG_BYTES, A_MODEL);
   const files: SafetensorsFile[] = [];
   try {
     for (const [shard, names] of await weightFiles(path)) {
@@ -44,10 +50,10 @@ class FolderCheckpoint implements Checkpoint {
   readonly #home = new Map<string, { file: SafetensorsFile; realPath: string }>();
   readonly #descriptors: number[] = [];
 
-  constructor(path: string, config: Record<string, unknown>, files: readonly SafetensorsFile[], realPaths: readonly string[]) {
+  constructor(path: string, config: JsonObject, files: readonly SafetensorsFile[], realPaths: readonly string[]) {
     const { model_type: modelType } = config;
     if (typeof modelType !== "string")
-      throw new FormatError(`${join(path, "config.json")}: model_type is ${JSON.stringify(modelType) ?? "missing"}, expected a name.`);
+      throw new FormatError(`${join(path, CONFIG)}: model_type is ${JSON.stringify(modelType) ?? "missing"}, expected a name.`);
     const shapes = new Map<string, readonly number[]>();
     for (const [i, file] of files.entries()) {
       for (const [name, { shape, dtype }] of file.tensors) {
@@ -61,7 +67,7 @@ class FolderCheckpoint implements Checkpoint {
       }
     }
     [this.path, this.modelType, this.shapes, this.#files] = [path, modelType, shapes, files];
-    this.settings = new Settings(join(path, "config.json"), config);
+    this.settings = new Settings(join(path, CONFIG), config);
     this.folder = dirname(realPaths[0]!);
   }
 
@@ -130,9 +136,8 @@ class FolderCheckpoint implements Checkpoint {
 
 /** The safetensors files of a model, one or those of its index, each with the weights that must be in it. @throws NotFoundError, FormatError, UnsupportedError */
 async function weightFiles(folder: string): Promise<ReadonlyMap<string, readonly string[]>> {
-  const single = "model.safetensors";
-  if (await exists(join(folder, single))) return new Map([[single, []]]);
-  const indexPath = join(folder, `${single}.index.json`);
+  if (await exists(join(folder, WEIGHTS))) return new Map([[WEIGHTS, []]]);
+  const indexPath = join(folder, INDEX);
   if (!(await exists(indexPath))) {
     for (const name of ["pytorch_model.bin", "pytorch_model.bin.index.json"]) {
       if (await exists(join(folder, name)))
@@ -140,10 +145,10 @@ async function weightFiles(folder: string): Promise<ReadonlyMap<string, readonly
           `${folder} has its weights as a pickle (${name}), which could run any code. Save the model as safetensors.`,
         );
     }
-    throw new NotFoundError(`${folder} has neither ${single} nor ${basename(indexPath)}.`);
+    throw new NotFoundError(`${folder} has neither ${WEIGHTS} nor ${INDEX}.`);
   }
-  const { weight_map: map } = await readJson(indexPath, MAX_INDEX_BYTES);
-  if (!isRecord(map) || Object.keys(map).length === 0)
+  const { weight_map: map } = await readObject(indexPath, MAX_INDEX_BYTES);
+  if (!isObject(map) || Object.keys(map).length === 0)
     throw new FormatError(`${indexPath}: weight_map is not an object that names a file for each weight.`);
   const shards = new Map<string, string[]>();
   for (const [name, shard] of Object.entries(map)) {
@@ -161,23 +166,4 @@ async function weightFiles(folder: string): Promise<ReadonlyMap<string, readonly
       throw new NotFoundError(`${folder} lacks the shard ${shard}, which the index names for ${names.length} weights. Fetch it again.`);
   }
   return shards;
-}
-
-async function readJson(path: string, mostBytes: number): Promise<Record<string, unknown>> {
-  const found = await stat(path).catch(() => undefined);
-  if (found === undefined || !found.isFile())
-    throw new NotFoundError(`there is no file ${path}. A model is a .gguf file, or a folder with config.json and model.safetensors.`);
-  if (found.size > mostBytes) throw new FormatError(`${path} has ${found.size} bytes; the limit is ${mostBytes}.`);
-  let value: unknown;
-  try {
-    value = JSON.parse(await readFile(path, "utf8"));
-  } catch (error) {
-    throw new FormatError(`${path} is not JSON (${(error as Error).message}).`, { cause: error });
-  }
-  if (!isRecord(value)) throw new FormatError(`${path} is not a JSON object.`);
-  return value;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

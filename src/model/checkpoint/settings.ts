@@ -1,5 +1,6 @@
 /** @file The hyperparameters of a model by the names that transformers' config.json gives them, each checked when it is read. */
 import { FormatError } from "../../errors.ts";
+import { isObject, type JsonObject } from "../../json.ts";
 
 // Far beyond any published model; they keep products of two sizes exact.
 export const MAX_LAYERS = 1 << 10;
@@ -9,11 +10,11 @@ export const MAX_CONTEXT = 1 << 24;
 export class Settings {
   /** The file that they come from, for messages. */
   readonly path: string;
-  readonly #values: Readonly<Record<string, unknown>>;
+  readonly #values: JsonObject;
   readonly #spell: (key: string) => string;
 
   /** @param spell how the file itself names a setting */
-  constructor(path: string, values: Readonly<Record<string, unknown>>, spell: (key: string) => string = (key) => key) {
+  constructor(path: string, values: JsonObject, spell: (key: string) => string = (key) => key) {
     [this.path, this.#values, this.#spell] = [path, values, spell];
   }
 
@@ -61,8 +62,8 @@ export class Settings {
   group(key: string): Settings | undefined {
     const value = this.value(key);
     if (value === undefined) return undefined;
-    if (typeof value !== "object" || Array.isArray(value)) throw this.#bad(key, value, "an object");
-    return new Settings(this.path, value as Record<string, unknown>, (inner) => `${this.#spell(key)}.${inner}`);
+    if (!isObject(value)) throw this.#bad(key, value, "an object");
+    return new Settings(this.path, value, (inner) => `${this.#spell(key)}.${inner}`);
   }
 
   /** How the file itself names a setting. */

@@ -1,10 +1,11 @@
 /** @file A tokenizer from a folder as transformers saves it: tokenizer.json, and what the files beside it say of special tokens, chats and where an answer ends. */
-import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { FormatError, NotFoundError, UnsupportedError } from "../../errors.ts";
+import { type JsonObject, objectIfAny, textIfAny } from "../../json.ts";
+import { CONFIG } from "../checkpoint/folder.ts";
 import { rankByMerges, type Vocabulary } from "./bpe.ts";
 import { endOfText } from "./gguf.ts";
-import { type AddedToken, type Json, portable, type Spelling, type TokenizerParts } from "./parts.ts";
+import { type AddedToken, portable, type Spelling, type TokenizerParts } from "./parts.ts";
 
 const DEFINITION = "tokenizer.json";
 const CONFIGURATION = "tokenizer_config.json";
@@ -22,14 +23,14 @@ const MAX_TOKENS = 1 << 22; // the largest published vocabulary has 262,144 toke
 /** @throws NotFoundError, FormatError, UnsupportedError */
 export async function tokenizerOfFolder(folder: string): Promise<TokenizerParts> {
   const path = join(folder, DEFINITION);
-  const definition = await readJson(path);
+  const definition = await objectIfAny(path, MAX_BYTES);
   if (definition === undefined)
     throw new NotFoundError(
       `${folder} has no ${DEFINITION}. Other tokenizers are not read; transformers writes it: AutoTokenizer.from_pretrained(…).save_pretrained(…).`,
     );
   const [configuration, special, generation, config, oldTemplate] = await Promise.all(
-    [CONFIGURATION, SPECIAL_TOKENS, GENERATION, "config.json", OLD_TEMPLATE].map(
-      async (name) => (await readJson(join(folder, name))) ?? {},
+    [CONFIGURATION, SPECIAL_TOKENS, GENERATION, CONFIG, OLD_TEMPLATE].map(
+      async (name) => (await objectIfAny(join(folder, name), MAX_BYTES)) ?? {},
     ),
   );
   const { model, vocabulary } = modelOf(definition, path);
@@ -40,7 +41,7 @@ export async function tokenizerOfFolder(folder: string): Promise<TokenizerParts>
 
   const roles: Record<string, string> = {};
   for (const [role, value] of Object.entries({ ...special, ...configuration })) {
-    const text = typeof value === "object" && value !== null ? (value as Json).content : value;
+    const text = typeof value === "object" && value !== null ? (value as JsonObject).content : value;
     if (role.endsWith("_token") && typeof text === "string") roles[role] = text;
   }
   const idOf = (text: string | undefined) => {
@@ -53,15 +54,15 @@ export async function tokenizerOfFolder(folder: string): Promise<TokenizerParts>
   const eos = idOf(roles.eos_token) ?? known(config!.eos_token_id)[0];
   const end = endOfText((text) => idOf(text) ?? -1) ?? eos ?? begin;
   if (end === undefined) throw new FormatError(`${path}: no token ends a text. ${CONFIGURATION} should name its eos_token.`);
-  const rows = config!.vocab_size ?? (config!.text_config as Json | undefined)?.vocab_size;
+  const rows = config!.vocab_size ?? (config!.text_config as JsonObject | undefined)?.vocab_size;
   return {
     path,
     tokens,
     vocabularySize: Math.max(tokens.length, known(rows)[0] ?? 0),
     added,
     vocabulary,
-    normalizer: (definition.normalizer ?? null) as Json | null,
-    preTokenizer: portable((definition.pre_tokenizer ?? null) as Json | null, path),
+    normalizer: (definition.normalizer ?? null) as JsonObject | null,
+    preTokenizer: portable((definition.pre_tokenizer ?? null) as JsonObject | null, path),
     spelling: spellingOf(definition, model, path),
     beginOfText: begin,
     endOfText: end,
@@ -72,13 +73,15 @@ export async function tokenizerOfFolder(folder: string): Promise<TokenizerParts>
         : templateBegins(definition.post_processor, tokens[begin])),
     endOfAnswer: [...known(generation!.eos_token_id), ...(eos === undefined ? [] : [eos]), ...known(config!.eos_token_id), end],
     chatTemplate:
-      (await readText(join(folder, TEMPLATE))) ?? templateOf(configuration!.chat_template) ?? templateOf(oldTemplate!.chat_template),
+      (await textIfAny(join(folder, TEMPLATE), MAX_BYTES)) ??
+      templateOf(configuration!.chat_template) ??
+      templateOf(oldTemplate!.chat_template),
     roles,
   };
 }
 
-function modelOf(definition: Json, path: string): { model: Json; vocabulary: Vocabulary } {
-  const model = definition.model as Json | null | undefined;
+function modelOf(definition: JsonObject, path: string): { model: JsonObject; vocabulary: Vocabulary } {
+  const model = definition.model as JsonObject | null | undefined;
   if (typeof model !== "object" || model === null)
     throw new FormatError(`${path} has no model. It is no tokenizer, or incomplete; fetch it again.`);
   const { vocab, merges } = model;
@@ -90,7 +93,7 @@ function modelOf(definition: Json, path: string): { model: Json; vocabulary: Voc
     );
   if (typeof vocab !== "object" || vocab === null) throw new FormatError(`${path} has no vocabulary. It is incomplete; fetch it again.`);
   const ids = new Map<string, number>();
-  for (const [token, id] of Object.entries(vocab as Json)) {
+  for (const [token, id] of Object.entries(vocab as JsonObject)) {
     if (!Number.isInteger(id) || (id as number) < 0 || (id as number) >= MAX_TOKENS)
       throw new FormatError(`${path}: token ${JSON.stringify(token)} has the id ${JSON.stringify(id)}.`);
     ids.set(token, id as number);
@@ -118,8 +121,8 @@ function modelOf(definition: Json, path: string): { model: Json; vocabulary: Voc
 /** Those of tokenizer.json, and what tokenizer_config.json adds to them. */
 function addedTokens(listed: unknown, more: unknown, path: string): AddedToken[] {
   const added = new Map<number, AddedToken>();
-  const further = Object.entries((more ?? {}) as Json).map(([id, token]) => ({ id: Number(id), ...(token as object) }));
-  for (const token of [...((listed ?? []) as Json[]), ...further] as Json[]) {
+  const further = Object.entries((more ?? {}) as JsonObject).map(([id, token]) => ({ id: Number(id), ...(token as object) }));
+  for (const token of [...((listed ?? []) as JsonObject[]), ...further] as JsonObject[]) {
     const { id, content } = token;
     if (!Number.isInteger(id) || (id as number) < 0 || (id as number) >= MAX_TOKENS || typeof content !== "string" || content === "")
       throw new FormatError(`${path}: an added token is ${JSON.stringify(token).slice(0, 100)}, without an id or a text.`);
@@ -140,9 +143,9 @@ function addedTokens(listed: unknown, more: unknown, path: string): AddedToken[]
 }
 
 /** @throws UnsupportedError */
-function spellingOf(definition: Json, model: Json, path: string): Spelling {
-  const decoder = definition.decoder as Json | null | undefined;
-  const parts = (decoder?.type === "Sequence" ? decoder.decoders : decoder ? [decoder] : []) as readonly Json[];
+function spellingOf(definition: JsonObject, model: JsonObject, path: string): Spelling {
+  const decoder = definition.decoder as JsonObject | null | undefined;
+  const parts = (decoder?.type === "Sequence" ? decoder.decoders : decoder ? [decoder] : []) as readonly JsonObject[];
   const has = (type: string) => parts.find((part) => part.type === type);
   if (has("ByteLevel") || (parts.length === 0 && JSON.stringify(definition.pre_tokenizer ?? null).includes('"ByteLevel"')))
     return { kind: "bytes" };
@@ -160,37 +163,16 @@ function spellingOf(definition: Json, model: Json, path: string): Spelling {
 
 /** Whether a post-processor puts `token` before a text. */
 function templateBegins(processor: unknown, token: string | undefined): boolean {
-  const { type, processors, single } = (processor ?? {}) as { type?: string; processors?: unknown[]; single?: Json[] };
+  const { type, processors, single } = (processor ?? {}) as { type?: string; processors?: unknown[]; single?: JsonObject[] };
   if (type === "Sequence") return (processors ?? []).some((each) => templateBegins(each, token));
-  return token !== undefined && ((single?.[0]?.SpecialToken as Json | undefined)?.id ?? undefined) === token;
+  return token !== undefined && ((single?.[0]?.SpecialToken as JsonObject | undefined)?.id ?? undefined) === token;
 }
 
 /** A chat template: a text, or several by name, of which the default one is for chats without tools or documents. */
 function templateOf(value: unknown): string | undefined {
   if (typeof value === "string") return value;
   if (!Array.isArray(value)) return undefined;
-  const named = value as Json[];
+  const named = value as JsonObject[];
   const chosen = named.find(({ name }) => name === "default") ?? named[0];
   return typeof chosen?.template === "string" ? chosen.template : undefined;
-}
-
-async function readText(path: string): Promise<string | undefined> {
-  const found = await stat(path).catch(() => undefined);
-  if (!found?.isFile()) return undefined;
-  if (found.size > MAX_BYTES) throw new FormatError(`${path} has ${found.size} bytes, more than the limit of ${MAX_BYTES}.`);
-  return readFile(path, "utf8");
-}
-
-/** A JSON object in a file, if there is one. @throws FormatError */
-async function readJson(path: string): Promise<Json | undefined> {
-  const text = await readText(path);
-  if (text === undefined) return undefined;
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new FormatError(`${path} is not JSON (${(cause as Error).message}). Fetch it again.`, { cause });
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new FormatError(`${path} is not a JSON object.`);
-  return value as Json;
 }

@@ -1,8 +1,9 @@
 /** @file A tokenizer from a GGUF file's metadata: byte-level BPE (which GGUF calls `gpt2`) and SentencePiece's BPE (`llama`). */
 import { FormatError, UnsupportedError } from "../../errors.ts";
+import type { JsonObject } from "../../json.ts";
 import type { Gguf, MetadataValue } from "../gguf/reader.ts";
 import { rankByMerges, rankByOrder, type Vocabulary } from "./bpe.ts";
-import { type AddedToken, GPT2_PATTERN, type Json, splitThenBytes, type TokenizerParts } from "./parts.ts";
+import { type AddedToken, GPT2_PATTERN, splitThenBytes, type TokenizerParts } from "./parts.ts";
 
 type File = Pick<Gguf, "path" | "metadata">;
 
@@ -151,7 +152,7 @@ function sentencePiece(file: File, tokens: readonly string[], unknown: number | 
     for (const [place, i] of byScore.entries()) order[i] = place;
   }
   const addsSpace = !gemma && file.metadata.get("tokenizer.ggml.add_space_prefix") !== false;
-  const spaces: Json = { type: "Replace", pattern: { String: " " }, content: "▁" };
+  const spaces: JsonObject = { type: "Replace", pattern: { String: " " }, content: "▁" };
   const vocabulary: Vocabulary = {
     ids,
     rank: rankByOrder(ids, order),

@@ -1,5 +1,6 @@
 /** @file What a tokenizer is made of, wherever it was read from; and what of it goes to `@huggingface/tokenizers`, in the form that this gets right. */
 import { UnsupportedError } from "../../errors.ts";
+import type { JsonObject } from "../../json.ts";
 import type { Vocabulary } from "./bpe.ts";
 
 export interface AddedToken {
@@ -13,8 +14,6 @@ export interface AddedToken {
   readonly normalized: boolean;
 }
 
-export type Json = Readonly<Record<string, unknown>>;
-
 export interface TokenizerParts {
   /** For messages. */
   readonly path: string;
@@ -24,8 +23,8 @@ export interface TokenizerParts {
   readonly added: readonly AddedToken[];
   readonly vocabulary: Vocabulary;
   /** As in a tokenizer.json. */
-  readonly normalizer: Json | null;
-  readonly preTokenizer: Json | null;
+  readonly normalizer: JsonObject | null;
+  readonly preTokenizer: JsonObject | null;
   readonly spelling: Spelling;
   readonly beginOfText: number | undefined;
   readonly endOfText: number;
@@ -54,15 +53,15 @@ export type Spelling =
 export const GPT2_PATTERN = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
 /** Pieces of what `pattern` matches and of what lies between; and then bytes as printable characters. */
-export function splitThenBytes(...patterns: string[]): Json {
+export function splitThenBytes(...patterns: string[]): JsonObject {
   return sequence([...patterns.map(split), { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: false }]);
 }
 
-function split(pattern: string): Json {
+function split(pattern: string): JsonObject {
   return { type: "Split", pattern: { Regex: pattern }, behavior: "Isolated", invert: false };
 }
 
-function sequence(pretokenizers: readonly Json[]): Json {
+function sequence(pretokenizers: readonly JsonObject[]): JsonObject {
   return { type: "Sequence", pretokenizers };
 }
 
@@ -70,11 +69,11 @@ function sequence(pretokenizers: readonly Json[]): Json {
  * A pre-tokenizer such that `@huggingface/tokenizers` splits as the Rust library does. Its own `\s` and `\d` are JavaScript's, which knows other white space and ten digits only,
  * and it does not merge what it splits at with the neighbours. @param path for messages @throws UnsupportedError
  */
-export function portable(part: Json | null, path: string): Json | null {
+export function portable(part: JsonObject | null, path: string): JsonObject | null {
   if (part === null) return null;
   switch (part.type) {
     case "Sequence":
-      return sequence((part.pretokenizers as readonly Json[]).map((each) => portable(each, path)!));
+      return sequence((part.pretokenizers as readonly JsonObject[]).map((each) => portable(each, path)!));
     case "Digits":
       return split(part.individual_digits === true ? "\\p{N}" : "\\p{N}+");
     case "ByteLevel":

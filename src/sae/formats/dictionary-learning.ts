@@ -4,17 +4,10 @@
  */
 import { join } from "node:path";
 import { FormatError, UnsupportedError } from "../../errors.ts";
+import { asObject, type JsonObject } from "../../json.ts";
 import type { TensorFile } from "../../tensor/tensor-file.ts";
 import type { Activation } from "../kernels/engine.ts";
-import {
-  asConfiguration,
-  type Configuration,
-  checkK,
-  configurationIfAny,
-  matrixShape,
-  readScalar,
-  type StoredAutoencoder,
-} from "./format.ts";
+import { checkK, configurationIfAny, matrixShape, readScalar, type StoredAutoencoder } from "./format.ts";
 
 export const DICTIONARY_WEIGHTS = "ae.pt";
 
@@ -40,7 +33,7 @@ type Described = Pick<StoredAutoencoder, "activation" | "applyBDecToInput" | "fo
 export async function describeDictionary(file: TensorFile, folder: string): Promise<StoredAutoencoder> {
   const path = join(folder, "config.json");
   const configuration = await configurationIfAny(path);
-  const trainer = asConfiguration(configuration?.trainer ?? {}, `${path}: trainer`);
+  const trainer = asObject(configuration?.trainer ?? {}, `${path}: trainer`);
   const linear = file.tensors.has("encoder.weight");
   const [rows, cols] = matrixShape(file, linear ? "encoder.weight" : "W_enc");
   const [dSae, dIn] = linear ? [rows, cols] : [cols, rows];
@@ -85,7 +78,7 @@ async function classOf(file: TensorFile): Promise<DictionaryClass> {
   );
 }
 
-async function describe(name: DictionaryClass, file: TensorFile, trainer: Configuration, dSae: number): Promise<Described> {
+async function describe(name: DictionaryClass, file: TensorFile, trainer: JsonObject, dSae: number): Promise<Described> {
   const jumprelu: Activation = { kind: "jumprelu" };
   const common = { bEnc: "encoder.bias", bDec: "b_dec", applyBDecToInput: true, foldDecoderNorms: false, ignored: [] };
   switch (name) {
@@ -118,7 +111,7 @@ async function describe(name: DictionaryClass, file: TensorFile, trainer: Config
   }
 }
 
-function metadataOf({ layer, lm_name: model, submodule_name: submodule }: Configuration, name: string): Record<string, unknown> {
+function metadataOf({ layer, lm_name: model, submodule_name: submodule }: JsonObject, name: string): Record<string, unknown> {
   const residual = typeof submodule !== "string" || /^resid/.test(submodule);
   return {
     ...(typeof model === "string" && { model_name: model }),

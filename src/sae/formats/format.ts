@@ -1,6 +1,6 @@
 /** @file The one form that every format of an autoencoder is read as: which tensors are what, and what is to be folded into them. */
-import { open, stat } from "node:fs/promises";
-import { FormatError, NotFoundError, ShapeError, UnsupportedError } from "../../errors.ts";
+import { FormatError, ShapeError, UnsupportedError } from "../../errors.ts";
+import { type JsonObject, objectIfAny, readObject } from "../../json.ts";
 import { elements, type TensorFile } from "../../tensor/tensor-file.ts";
 import type { Activation } from "../kernels/engine.ts";
 
@@ -58,38 +58,14 @@ export interface StoredAutoencoder {
 
 const MAX_CONFIGURATION_BYTES = 1 << 24; // published ones have a few thousand
 
-export type Configuration = Readonly<Record<string, unknown>>;
-
-/** A JSON object in a file. @throws NotFoundError, FormatError */
-export async function readConfiguration(path: string): Promise<Configuration> {
-  const file = await open(path, "r").catch((error: NodeJS.ErrnoException) => {
-    throw new NotFoundError(`cannot read ${path}: ${error.code ?? error.message}`);
-  });
-  try {
-    const { size } = await file.stat();
-    if (size > MAX_CONFIGURATION_BYTES) throw new FormatError(`${path} has ${size} bytes; the limit is ${MAX_CONFIGURATION_BYTES}`);
-    return asConfiguration(JSON.parse(await file.readFile("utf8")), path);
-  } catch (error) {
-    if (error instanceof SyntaxError) throw new FormatError(`${path} is not JSON (${error.message})`);
-    throw error;
-  } finally {
-    await file.close();
-  }
+/** @throws NotFoundError, FormatError */
+export async function readConfiguration(path: string): Promise<JsonObject> {
+  return readObject(path, MAX_CONFIGURATION_BYTES);
 }
 
 /** The same, or nothing where there is no such file. @throws FormatError */
-export async function configurationIfAny(path: string): Promise<Configuration | undefined> {
-  const there = await stat(path).then(
-    (found) => found.isFile(),
-    () => false,
-  );
-  return there ? readConfiguration(path) : undefined;
-}
-
-/** @throws FormatError unless `value`, which `where` names, is a JSON object */
-export function asConfiguration(value: unknown, where: string): Configuration {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new FormatError(`${where} is not a JSON object`);
-  return value as Configuration;
+export async function configurationIfAny(path: string): Promise<JsonObject | undefined> {
+  return objectIfAny(path, MAX_CONFIGURATION_BYTES);
 }
 
 export function isCount(value: unknown): value is number {

@@ -1,10 +1,9 @@
 /** @file Autoencoders by their id on the hub: against a server that speaks its protocol, with files that the libraries saved. */
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { CancelledError, ChecksumError, NetworkError, NotFoundError, UnsupportedError } from "../../errors.ts";
-import { COMMIT, type FakeHub, type HubContent, type HubFailures, type HubRequest, startHub } from "../../model/hub.fixture.ts";
+import { COMMIT, type HubContent, hubForEachTest } from "../../model/hub.fixture.ts";
 import { parseHubPlace } from "../../model/hub.ts";
 import { toDense } from "../../tensor/sparse-features.ts";
 import { SparseAutoencoder } from "../autoencoder.ts";
@@ -13,29 +12,7 @@ import { placeOfRelease } from "./releases.ts";
 
 const SCOPE = "google/gemma-scope-2b-pt-res/layer_20/width_16k/average_l0_71";
 
-let folder: string;
-let server: FakeHub | undefined;
-let requests: HubRequest[];
-
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "monoscope-hub-"));
-  requests = [];
-  for (const name of ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_TOKEN", "HF_TOKEN_PATH", "HF_HUB_OFFLINE"]) vi.stubEnv(name, "");
-  vi.stubEnv("HF_HOME", folder);
-  vi.stubEnv("HF_ENDPOINT", "http://127.0.0.1:1"); // nothing listens there
-});
-afterEach(async () => {
-  vi.unstubAllEnvs();
-  server?.close();
-  server = undefined;
-  await rm(folder, { recursive: true });
-});
-
-async function hub(repository: string, files: Record<string, HubContent>, failures: HubFailures = {}): Promise<void> {
-  server = await startHub(repository, files, failures);
-  requests = server.requests;
-  vi.stubEnv("HF_ENDPOINT", server.url);
-}
+const hub = hubForEachTest();
 
 async function gemmaScope(): Promise<Record<string, HubContent>> {
   const content = await readFile(join(FIXTURES, "gemma-scope", "params.npz"));
@@ -70,7 +47,7 @@ describe("a place on the hub", () => {
 
 describe("opening by id", () => {
   it("fetches what opening takes, once, and knows the place that the path tells", async () => {
-    await hub("google/gemma-scope-2b-pt-res", await gemmaScope());
+    const { requests } = await hub.start("google/gemma-scope-2b-pt-res", await gemmaScope());
     const sae = await SparseAutoencoder.open(SCOPE);
     await agrees(sae, "gemma-scope");
     expect(sae.metadata).toMatchObject({ model_name: "gemma-2-2b", hook_name: "blocks.20.hook_resid_post" });
@@ -82,10 +59,10 @@ describe("opening by id", () => {
   });
 
   it("takes a folder of several files, in the cache's usual layout, with the token", async () => {
-    await writeFile(join(folder, "token"), "hf_secret\n");
-    await hub("jbloom/GPT2-Small-SAEs-Reformatted", await saelens());
+    await writeFile(join(hub.folder, "token"), "hf_secret\n");
+    const { requests } = await hub.start("jbloom/GPT2-Small-SAEs-Reformatted", await saelens());
     await agrees(await SparseAutoencoder.open("jbloom/GPT2-Small-SAEs-Reformatted/blocks.8.hook_resid_pre"), "saelens-topk");
-    const cache = join(folder, "hub", "models--jbloom--GPT2-Small-SAEs-Reformatted");
+    const cache = join(hub.folder, "hub", "models--jbloom--GPT2-Small-SAEs-Reformatted");
     expect(await readFile(join(cache, "refs", "main"), "utf8")).toBe(COMMIT);
     expect((await readdir(join(cache, "snapshots", COMMIT, "blocks.8.hook_resid_pre"))).sort()).toEqual([
       "cfg.json",
@@ -95,7 +72,7 @@ describe("opening by id", () => {
   });
 
   it("knows places by the releases and ids of SAELens", async () => {
-    await hub("jbloom/GPT2-Small-SAEs-Reformatted", await saelens());
+    await hub.start("jbloom/GPT2-Small-SAEs-Reformatted", await saelens());
     await agrees(await SparseAutoencoder.open("gpt2-small-res-jb/blocks.8.hook_resid_pre"), "saelens-topk");
     // Another name than the path in the repository.
     expect(await placeOfRelease("gemma-scope-2b-pt-res-canonical/layer_20/width_16k/canonical")).toBe(SCOPE);
@@ -112,12 +89,12 @@ describe("opening by id", () => {
   });
 
   it("opens a single file", async () => {
-    await hub("google/gemma-scope-2b-pt-res", await gemmaScope());
+    await hub.start("google/gemma-scope-2b-pt-res", await gemmaScope());
     await agrees(await SparseAutoencoder.open(`${SCOPE}/params.npz`), "gemma-scope");
   });
 
   it("goes on with a download that broke off, by itself and when it is asked again", async () => {
-    await hub("google/gemma-scope-2b-pt-res", await gemmaScope(), { cut: [2000, 1000, 500, 500, 1000] });
+    const { requests } = await hub.start("google/gemma-scope-2b-pt-res", await gemmaScope(), { cut: [2000, 1000, 500, 500, 1000] });
     await expect(SparseAutoencoder.open(SCOPE)).rejects.toThrow(NetworkError);
     await agrees(await SparseAutoencoder.open(SCOPE), "gemma-scope");
     const starts = requests.map(({ range }) => Number(/^bytes=(\d+)-/.exec(range ?? "")?.[1] ?? 0));
@@ -125,19 +102,18 @@ describe("opening by id", () => {
   });
 
   it("refuses a file that arrives damaged, and does not keep it", async () => {
-    await hub("google/gemma-scope-2b-pt-res", await gemmaScope(), { damage: true });
+    await hub.start("google/gemma-scope-2b-pt-res", await gemmaScope(), { damage: true });
     await expect(SparseAutoencoder.open(SCOPE)).rejects.toThrow(ChecksumError);
-    expect(await readdir(join(folder, "hub", "models--google--gemma-scope-2b-pt-res", "blobs"))).toEqual([]);
+    expect(await readdir(join(hub.folder, "hub", "models--google--gemma-scope-2b-pt-res", "blobs"))).toEqual([]);
   });
 
   it("says what is missing, where terms are to be accepted, and that there is no network", async () => {
     await expect(SparseAutoencoder.open(SCOPE)).rejects.toThrow(/cannot get google\/gemma-scope-2b-pt-res@main\/layer_20.* from the hub/);
-    await hub("google/gemma-scope-2b-pt-res", await gemmaScope());
+    await hub.start("google/gemma-scope-2b-pt-res", await gemmaScope());
     await expect(SparseAutoencoder.open("google/gemma-scope-2b-pt-res/layer_99")).rejects.toThrow(NotFoundError);
     await expect(SparseAutoencoder.open("google/gemma-scope-2b-pt-res")).rejects.toThrow("holds nothing that can be opened: README.md");
     await expect(SparseAutoencoder.open("google/absent")).rejects.toThrow("there is no google/absent@main on the hub");
-    server?.close();
-    await hub("google/gemma-scope-2b-pt-res", {}, { status: 403 });
+    await hub.start("google/gemma-scope-2b-pt-res", {}, { status: 403 });
     await expect(SparseAutoencoder.open(SCOPE)).rejects.toThrow(
       "accept its terms at https://huggingface.co/google/gemma-scope-2b-pt-res, and set HF_TOKEN",
     );

@@ -1,16 +1,21 @@
 /** @file The weights of an engine as files hold them, piece by piece: one row for each feature, or one for each number of the input. */
 import { ROWS_PER_CHUNK } from "../architectures/architecture.ts";
-import type { Engine } from "../kernels/engine.ts";
+import type { Engine, StateTensor } from "../kernels/engine.ts";
 
 // 512 rows of a common width fill a second-level cache.
 const ROWS_PER_STRIP = 512;
 
+/** All numbers of a tensor, in pieces. */
+export function* piecesOf(engine: Engine, tensor: StateTensor, numbers: number): Generator<Float32Array> {
+  const size = engine.size(tensor);
+  for (let start = 0; start < size; start += numbers) yield engine.read(tensor, start, Math.min(numbers, size - start));
+}
+
 /** The first `cols` columns of [dSae, width]. */
 export function* featureRows(engine: Engine, tensor: "wEnc" | "wDec", cols: number): Generator<Float32Array> {
-  const { dIn: width, dSae } = engine;
-  for (let first = 0; first < dSae; first += ROWS_PER_CHUNK) {
-    const rows = Math.min(ROWS_PER_CHUNK, dSae - first);
-    const values = engine.read(tensor, first * width, rows * width);
+  const { dIn: width } = engine;
+  for (const values of piecesOf(engine, tensor, ROWS_PER_CHUNK * width)) {
+    const rows = values.length / width;
     if (cols === width) yield values;
     else {
       const narrow = new Float32Array(rows * cols);

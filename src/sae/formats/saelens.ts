@@ -6,12 +6,11 @@
 import { join } from "node:path";
 import { ArgumentError, FormatError, UnsupportedError } from "../../errors.ts";
 import { writeFolderWhole, writeTextWhole } from "../../files.ts";
+import { asObject, type JsonObject } from "../../json.ts";
 import { f32Tensor, type TensorSource, writeSafetensors } from "../../tensor/safetensors.ts";
 import type { TensorFile } from "../../tensor/tensor-file.ts";
 import type { Activation, Engine } from "../kernels/engine.ts";
 import {
-  asConfiguration,
-  type Configuration,
   checkK,
   configurationIfAny,
   type InputNormalization,
@@ -120,19 +119,19 @@ export async function describeSaelens(file: TensorFile, folder: string): Promise
     normalization,
     transcoder,
     ignored: [...(trained ? ["topk_threshold"] : []), ...scaling.ignored],
-    metadata: asConfiguration(cfg.metadata ?? {}, `${path}: metadata`),
+    metadata: asObject(cfg.metadata ?? {}, `${path}: metadata`),
   };
 }
 
 /** A configuration in the words of 6.0 and later. @throws FormatError, UnsupportedError */
-function upToDate(cfg: Configuration, path: string): Configuration {
-  const { sae_lens_version: version } = { ...asConfiguration(cfg.metadata ?? {}, `${path}: metadata`), ...cfg };
+function upToDate(cfg: JsonObject, path: string): JsonObject {
+  const { sae_lens_version: version } = { ...asObject(cfg.metadata ?? {}, `${path}: metadata`), ...cfg };
   if (typeof version === "string" && Number(version.split(".")[0]) >= 6) return cfg;
   const old: Record<string, unknown> = Object.fromEntries(Object.entries(cfg).map(([key, value]) => [RENAMED[key] ?? key, value]));
   const activation = old.activation_fn ?? "relu";
   if (activation !== "relu" && activation !== "topk")
     throw new UnsupportedError(`${path}: activation_fn is ${JSON.stringify(activation)}; this version reads "relu" and "topk"`);
-  const { k } = asConfiguration(old.activation_fn_kwargs ?? {}, `${path}: activation_fn_kwargs`);
+  const { k } = asObject(old.activation_fn_kwargs ?? {}, `${path}: activation_fn_kwargs`);
   const normalization = old.normalize_activations;
   return {
     ...old,
@@ -146,7 +145,7 @@ function upToDate(cfg: Configuration, path: string): Configuration {
   };
 }
 
-async function normalizationOf(cfg: Configuration, folder: string): Promise<{ normalization: InputNormalization; inputScale: number }> {
+async function normalizationOf(cfg: JsonObject, folder: string): Promise<{ normalization: InputNormalization; inputScale: number }> {
   const { normalize_activations: normalization = "none" } = cfg;
   switch (normalization) {
     case "none":
@@ -169,7 +168,7 @@ async function normalizationOf(cfg: Configuration, folder: string): Promise<{ no
 }
 
 /** Before 6.0 features could have a factor each, and for a time files had one that was 1. */
-async function factorsOf(file: TensorFile, cfg: Configuration, path: string): Promise<{ decoderScale?: string; ignored: string[] }> {
+async function factorsOf(file: TensorFile, cfg: JsonObject, path: string): Promise<{ decoderScale?: string; ignored: string[] }> {
   const name = ["finetuning_scaling_factor", "scaling_factor"].find((each) => file.tensors.has(each));
   if (name === undefined) return { ignored: [] };
   if (cfg.finetuning_scaling_factor === true) return { decoderScale: name, ignored: [] };
