@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { crc32, deflateRawSync } from "node:zlib";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { FormatError } from "../errors.ts";
 import { openNpz, writeNpz } from "./npz.ts";
 import { f32Tensor } from "./safetensors.ts";
 
@@ -124,5 +125,20 @@ test("a file cut anywhere is refused", async () => {
   for (let size = 0; size < bytes.length; size += 7) {
     await writeFile(cut, bytes.subarray(0, size));
     await expect(openNpz(cut), `cut at ${size}`).rejects.toThrow("is no intact zip file");
+  }
+});
+
+test.each([
+  ["the end of the directory", "PK\x06\x07", 8],
+  ["the directory", "PK\x06\x06", 48],
+])("an offset of %s that no file can have is refused", async (_, signature, at) => {
+  const path = join(folder, "offset.npz");
+  await writeNpz(path, { vector: f32Tensor([6], NUMBERS) });
+  const bytes = await readFile(path);
+  const place = bytes.indexOf(Buffer.from(signature, "latin1")) + at;
+  for (const offset of [BigInt(bytes.length), 2n ** 53n, 2n ** 63n, 2n ** 64n - 1n]) {
+    bytes.writeBigUInt64LE(offset, place);
+    await writeFile(path, bytes);
+    await expect(openNpz(path), `${offset}`).rejects.toThrow(FormatError);
   }
 });

@@ -6,8 +6,9 @@ import { createReadStream } from "node:fs";
 import { type FileHandle, mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import { crc32 } from "node:zlib";
-import { type Entry, openPromise, type ZipFile as Yauzl } from "yauzl";
+import { type Entry, fromRandomAccessReaderPromise, RandomAccessReader, type ZipFile as Yauzl } from "yauzl";
 import { FormatError, MonoscopeError, NotFoundError, UnsupportedError } from "../errors.ts";
 import { asDiskError, checkFreeSpace } from "../files.ts";
 import { readFully } from "./tensor-file.ts";
@@ -149,7 +150,7 @@ export async function openZip(path: string): Promise<ZipFile> {
   let zip: Yauzl | undefined;
   try {
     const { size } = await file.stat();
-    zip = await openPromise(path, { lazyEntries: true, autoClose: false });
+    zip = await fromRandomAccessReaderPromise(new Reader(file, path, size), size, { autoClose: false });
     if (zip.entryCount > MAX_ENTRIES) throw new FormatError(`${path} has ${zip.entryCount} entries; the limit is ${MAX_ENTRIES}`);
     const entries = new Map<string, CheckedEntry>();
     for await (const entry of zip.eachEntry()) {
@@ -168,6 +169,31 @@ export async function openZip(path: string): Promise<ZipFile> {
     await file.close();
     if (error instanceof MonoscopeError) throw error;
     throw new FormatError(`${path} is no intact zip file (${(error as Error).message})`, { cause: error });
+  }
+}
+
+/** What yauzl reads through. A position beyond the file, which a damaged directory may name, is an error here; of its own reader, an exception that nobody can catch. */
+class Reader extends RandomAccessReader {
+  readonly #file: FileHandle;
+  readonly #path: string;
+  readonly #size: number;
+
+  constructor(file: FileHandle, path: string, size: number) {
+    super();
+    [this.#file, this.#path, this.#size] = [file, path, size];
+  }
+
+  override read(buffer: Buffer, offset: number, length: number, position: number, callback: (error: Error | null) => void): void {
+    this.#read(buffer.subarray(offset, offset + length), position).then(() => callback(null), callback);
+  }
+
+  override _readStreamForRange(start: number, end: number): Readable {
+    return createReadStream(this.#path, { start, end: end - 1 });
+  }
+
+  async #read(target: Uint8Array, position: number): Promise<void> {
+    if (position + target.length > this.#size) throw new Error(`it tells of byte ${position + target.length} and has ${this.#size}`);
+    await readFully(this.#file, target, position, this.#path);
   }
 }
 

@@ -6,7 +6,10 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { FormatError, type MonoscopeError, NonFiniteError, NotFoundError, ShapeError, UnsupportedError } from "../../errors.ts";
 import { openSafetensors, type TensorSource, writeSafetensors } from "../../tensor/safetensors.ts";
+import type { Family } from "../families/family.ts";
+import { familyOf } from "../families/index.ts";
 import { LanguageModel } from "../language-model.ts";
+import { openCheckpoint } from "./open.ts";
 
 const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/families/${name}`, import.meta.url));
 const WEIGHTS = "model.safetensors";
@@ -40,12 +43,47 @@ async function reweigh(change: (tensors: Record<string, TensorSource>) => void):
   await writeSafetensors(path, tensors);
 }
 
+async function windowOf(): Promise<Family["window"]> {
+  const checkpoint = await openCheckpoint(folder);
+  await checkpoint.close();
+  return familyOf(checkpoint).window;
+}
+
 async function logits(): Promise<Float32Array> {
   const model = await LanguageModel.open(folder, { threads: 1 });
   const { data } = await model.logits(TOKENS);
   await model.close();
   return data;
 }
+
+describe("settings", () => {
+  // transformers' configuration_gemma2.py, configuration_gemma3.py, configuration_mistral.py
+  it("that are missing are those of the family in transformers, and null is none", async () => {
+    await copy("gemma2-old");
+    await configure({ attn_logit_softcapping: 50, final_logit_softcapping: 30 });
+    const capped = await logits();
+    await configure({ attn_logit_softcapping: undefined, final_logit_softcapping: undefined });
+    expect(await logits()).toEqual(capped);
+    await configure({ attn_logit_softcapping: null, final_logit_softcapping: null });
+    expect(await logits()).not.toEqual(capped);
+    await rm(folder, { recursive: true });
+    await copy("mistral-old");
+    expect(await windowOf()).toBeUndefined(); // its sliding_window is null
+    await configure({ sliding_window: undefined });
+    expect(await windowOf()).toEqual({ size: 4096, layers: [true, true, true] });
+  });
+
+  it.each([
+    ["llama-biases", { rope_parameters: { rope_type: "default", rope_theta: 10_000 } }, { partial_rotary_factor: 0.5 }],
+    ["gemma3-old", {}, { attn_logit_softcapping: 2 }],
+  ])("that transformers does not look at in %s change nothing", async (name, settings, more) => {
+    await copy(name);
+    await configure(settings);
+    const without = await logits();
+    await configure(more);
+    expect(await logits()).toEqual(without);
+  });
+});
 
 describe("weights", () => {
   it("give the same model wherever they lie: whole, in shards, behind links, at odd addresses", async () => {

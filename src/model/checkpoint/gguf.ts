@@ -189,7 +189,7 @@ export class GgufCheckpoint implements Checkpoint {
       keyValueHeads: plain.size(`${name}.attention.head_count_kv`, MAX_WIDTH, heads),
       layers: plain.size(`${name}.block_count`, MAX_LAYERS),
     };
-    Object.assign(values, { ...rotarySettings(m, values, sizes, ropeFactors), ...architecture.derived?.(m, sizes) });
+    Object.assign(values, { ...rotarySettings(m, ropeFactors), ...architecture.derived?.(m, sizes) });
     values.tie_word_embeddings = !file.tensors.has("output.weight");
     values.attention_bias = file.tensors.has("blk.0.attn_q.bias") || file.tensors.has("blk.0.attn_qkv.bias");
     values.mlp_bias = file.tensors.has("blk.0.ffn_up.bias");
@@ -282,13 +282,7 @@ export class GgufCheckpoint implements Checkpoint {
 /** Llama 3 stretches slow rotations: its files give the factor by which each frequency is divided. */
 const ROPE_FACTORS = "rope_freqs.weight";
 
-function rotarySettings(
-  m: Metadata,
-  values: Record<string, unknown>,
-  { hiddenSize, heads }: Sizes,
-  factors: Float32Array | undefined,
-): Record<string, unknown> {
-  const headSize = typeof values.head_dim === "number" ? values.head_dim : hiddenSize / heads;
+function rotarySettings(m: Metadata, factors: Float32Array | undefined): Record<string, unknown> {
   const rotated = m("rope.dimension_count");
   return {
     rope_parameters: {
@@ -297,7 +291,7 @@ function rotarySettings(
       factor: m("rope.scaling.factor"),
       original_max_position_embeddings: m("rope.scaling.original_context_length"),
       attention_factor: m("rope.scaling.attn_factor"),
-      ...(typeof rotated === "number" && { partial_rotary_factor: rotated / headSize }),
+      ...(typeof rotated === "number" && { dimensions: rotated }),
     },
   };
 }

@@ -18,6 +18,11 @@ export class Settings {
     [this.path, this.#values, this.#spell] = [path, values, spell];
   }
 
+  /** The same with values for settings that are missing; null, which means none to some of them, is not missing. */
+  withDefaults(defaults: JsonObject): Settings {
+    return new Settings(this.path, { ...defaults, ...this.#values }, this.#spell);
+  }
+
   /** A setting as it stands in the file; `undefined` where it is missing or null. */
   value(key: string): unknown {
     return Object.hasOwn(this.#values, key) ? (this.#values[key] ?? undefined) : undefined;

@@ -5,15 +5,15 @@
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { MAX_CONTEXT, MAX_LAYERS } from "../checkpoint/settings.ts";
 import type { Family } from "./family.ts";
-import { gemma } from "./gemma2.ts";
+import { GEMMA, gemma } from "./gemma2.ts";
 import { slidingLayers } from "./parts/attention.ts";
 import { decoderSizes, gatedDecoder } from "./parts/gated-decoder.ts";
 import { rotary, rotaryOfKind } from "./parts/rotary.ts";
 
 /** @throws FormatError, ShapeError, UnsupportedError */
 export function gemma3(checkpoint: Checkpoint): Family {
-  const s = checkpoint.settings;
-  const sizes = decoderSizes(s, 256);
+  const s = checkpoint.settings.withDefaults({ ...GEMMA, max_position_embeddings: 131_072 });
+  const sizes = decoderSizes(s);
   const pattern = s.size("sliding_window_pattern", MAX_LAYERS, s.size("_sliding_window_pattern", MAX_LAYERS, 6));
   const layers = slidingLayers(s, sizes.layers, (l) => (l + 1) % pattern !== 0);
   const byKind = s.group("rope_parameters")?.value("full_attention") !== undefined;
@@ -23,6 +23,6 @@ export function gemma3(checkpoint: Checkpoint): Family {
     ...gemma(s, sizes),
     queryKeyNorms: "head",
     rotary: (l) => (layers[l] ? sliding : full),
-    window: { size: s.size("sliding_window", MAX_CONTEXT, 4096), layers },
+    window: { size: s.size("sliding_window", MAX_CONTEXT), layers },
   });
 }

@@ -6,7 +6,7 @@ import { decoderSizes, gatedDecoder, llamaLike } from "./parts/gated-decoder.ts"
 
 /** @throws FormatError, ShapeError, UnsupportedError */
 export function mistral(checkpoint: Checkpoint): Family {
-  const s = checkpoint.settings;
+  const s = checkpoint.settings.withDefaults({ num_key_value_heads: 8, sliding_window: 4096 });
   const sizes = decoderSizes(s);
   return gatedDecoder(checkpoint, {
     ...llamaLike(s, sizes),

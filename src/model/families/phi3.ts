@@ -9,7 +9,7 @@ export function phi3(checkpoint: Checkpoint): Family {
   const s = checkpoint.settings;
   const sizes = decoderSizes(s);
   return gatedDecoder(checkpoint, {
-    ...llamaLike(s, sizes, { epsilon: 1e-5 }),
+    ...llamaLike(s, sizes, { epsilon: 1e-5, share: 1 }),
     norms: "before",
     fused: true,
     window: slidingWindow(s, sizes.layers, () => true),

@@ -7,7 +7,7 @@ import { decoderSizes, gatedDecoder, llamaLike } from "./parts/gated-decoder.ts"
 
 /** @throws FormatError, ShapeError, UnsupportedError */
 export function qwen2(checkpoint: Checkpoint): Family {
-  const s = checkpoint.settings;
+  const s = checkpoint.settings.withDefaults({ num_key_value_heads: 32, sliding_window: 4096 });
   const sizes = decoderSizes(s);
   return gatedDecoder(checkpoint, {
     ...llamaLike(s, sizes),

@@ -6,8 +6,8 @@ import { qwenWindow } from "./qwen2.ts";
 
 /** @throws FormatError, ShapeError, UnsupportedError */
 export function qwen3(checkpoint: Checkpoint): Family {
-  const s = checkpoint.settings;
-  const sizes = decoderSizes(s, 128);
+  const s = checkpoint.settings.withDefaults({ num_key_value_heads: 32, head_dim: 128, sliding_window: 4096 });
+  const sizes = decoderSizes(s);
   const bias = s.flag("attention_bias", false);
   return gatedDecoder(checkpoint, {
     ...llamaLike(s, sizes),

@@ -21,8 +21,8 @@ export interface DecoderSizes {
   readonly contextLength: number;
 }
 
-/** @param headSize where the settings name none: the width per head, if not given @throws FormatError, ShapeError */
-export function decoderSizes(s: Settings, headSize?: number): DecoderSizes {
+/** @throws FormatError, ShapeError */
+export function decoderSizes(s: Settings): DecoderSizes {
   const dIn = s.size("hidden_size", MAX_WIDTH);
   const heads = s.size("num_attention_heads", MAX_WIDTH);
   const keyValueHeads = s.size("num_key_value_heads", MAX_WIDTH, heads);
@@ -33,7 +33,7 @@ export function decoderSizes(s: Settings, headSize?: number): DecoderSizes {
     keyValueHeads,
     dMlp: s.size("intermediate_size", MAX_WIDTH),
     layers: s.size("num_hidden_layers", MAX_LAYERS),
-    headSize: s.size("head_dim", MAX_WIDTH, headSize ?? Math.max(1, Math.floor(dIn / heads))),
+    headSize: s.size("head_dim", MAX_WIDTH, Math.max(1, Math.floor(dIn / heads))),
     contextLength: s.size("max_position_embeddings", MAX_CONTEXT),
   };
 }
@@ -61,9 +61,13 @@ export interface GatedDecoder extends DecoderSizes {
   readonly tied: boolean;
 }
 
-/** What Llama and its nearest relatives have in common. @throws FormatError, UnsupportedError */
-export function llamaLike(s: Settings, sizes: DecoderSizes, { epsilon = 1e-6 } = {}): Omit<GatedDecoder, "norms"> {
-  const turn = rotary(s, sizes);
+/** What Llama and its nearest relatives have in common. @param epsilon where the settings name none @throws FormatError, UnsupportedError */
+export function llamaLike(
+  s: Settings,
+  sizes: DecoderSizes,
+  { epsilon = 1e-6, ...rotation }: { epsilon?: number; share?: number } = {},
+): Omit<GatedDecoder, "norms"> {
+  const turn = rotary(s, { ...sizes, ...rotation });
   return {
     ...sizes,
     epsilon: s.number("rms_norm_eps", 0, 1, epsilon),

@@ -1,6 +1,6 @@
 /** @file Rotary positions (Su et al. 2021) and their stretchings, as transformers' modeling_rope_utils.py computes them. */
 import { FormatError, UnsupportedError } from "../../../errors.ts";
-import { MAX_CONTEXT, type Settings } from "../../checkpoint/settings.ts";
+import { MAX_CONTEXT, MAX_WIDTH, type Settings } from "../../checkpoint/settings.ts";
 import type { Graph } from "../../graph/onnx.ts";
 
 export interface Rotary {
@@ -19,7 +19,7 @@ export interface RotaryOptions {
   readonly contextLength: number;
   /** The base where the settings name none. */
   readonly base?: number;
-  /** The share of a head that is rotated, where the settings name none. */
+  /** The share of a head that is rotated, where the settings name none. Families without it rotate whole heads, whatever the settings say, as in transformers. */
   readonly share?: number;
 }
 
@@ -27,21 +27,23 @@ export interface RotaryOptions {
  * Reads rotary settings: `rope_parameters`, or as before transformers 5 `rope_theta`, `rope_scaling` and `partial_rotary_factor`.
  * @throws FormatError, UnsupportedError
  */
-export function rotary(s: Settings, { headSize, contextLength, base: defaultBase = 10_000, share = 1 }: RotaryOptions): Rotary {
+export function rotary(s: Settings, { headSize, contextLength, base: defaultBase = 10_000, share }: RotaryOptions): Rotary {
   const p = s.group("rope_parameters") ?? s.group("rope_scaling");
-  const base = (p?.value("rope_theta") === undefined ? s : p).number("rope_theta", 1, 1e12, defaultBase);
-  const part = (p?.value("partial_rotary_factor") === undefined ? s : p).number("partial_rotary_factor", 0, 1, share);
-  return rotaryOf(p, s, base, part, headSize, contextLength);
+  const either = (key: string) => (p?.value(key) === undefined ? s : p);
+  const base = either("rope_theta").number("rope_theta", 1, 1e12, defaultBase);
+  const part = share === undefined ? 1 : either("partial_rotary_factor").number("partial_rotary_factor", 0, 1, share);
+  const rotated = p?.value("dimensions") === undefined ? headSize * part : p.size("dimensions", MAX_WIDTH); // the name in our reading of GGUF
+  return rotaryOf(p, s, base, rotated, headSize, contextLength);
 }
 
 /** The settings of one kind of layer, where `rope_parameters` has a group for each kind. @throws FormatError, UnsupportedError */
 export function rotaryOfKind(s: Settings, kind: string, { headSize, contextLength, base: defaultBase = 10_000 }: RotaryOptions): Rotary {
   const p = s.group("rope_parameters")?.group(kind);
-  return rotaryOf(p, s, p?.number("rope_theta", 1, 1e12, defaultBase) ?? defaultBase, 1, headSize, contextLength);
+  return rotaryOf(p, s, p?.number("rope_theta", 1, 1e12, defaultBase) ?? defaultBase, headSize, headSize, contextLength);
 }
 
-function rotaryOf(p: Settings | undefined, s: Settings, base: number, share: number, headSize: number, contextLength: number): Rotary {
-  const named = Math.floor(headSize * share + 1e-6);
+function rotaryOf(p: Settings | undefined, s: Settings, base: number, rotated: number, headSize: number, contextLength: number): Rotary {
+  const named = Math.floor(rotated + 1e-6);
   const dimensions = 2 * Math.ceil(named / 2); // of an odd number transformers rotates one more
   if (dimensions < 2 || dimensions > headSize)
     throw new UnsupportedError(
