@@ -16,6 +16,7 @@ import { pageRoutes, readPage } from "../server/page.ts";
 import { checkListening, serve } from "../server/server.ts";
 import { type ListeningOptions, printError, withListening } from "./listening.ts";
 import { interrupted, type ModelOptions, openModelFor, withJson, withModel } from "./options.ts";
+import { packagedFolders } from "./packaged.ts";
 import { count, pc } from "./terminal.ts";
 
 interface ExploreOptions extends ModelOptions, ListeningOptions {
@@ -33,7 +34,7 @@ export function exploreCommand(): Command {
       withListening(
         new Command("explore")
           .description("open the explorer: look at features, search them, and talk to the model with features clamped")
-          .argument("[sae...]", `folders of autoencoders of one model and place (default: those of ${TOUR})`)
+          .argument("[sae...]", `folders of autoencoders of one model and place (default: the packaged family, or else those of ${TOUR})`)
           .option("--runs <folder...>", `training runs to show: folders of runs, or of folders of these (default: ${RUNS})`, [])
           .option("--open", "open the page in a browser (default: on a terminal)")
           .option("--no-open", "do not open it"),
@@ -42,7 +43,7 @@ export function exploreCommand(): Command {
     ),
   ).action(async (folders: string[], { host, port, token, allowHost, runs, open, json, ...options }: ExploreOptions) => {
     checkListening({ host, token });
-    const autoencoders = await openAutoencoders(folders.length > 0 ? folders : await ofTour(), options);
+    const autoencoders = await openAutoencoders(folders.length > 0 ? folders : ((await packagedFolders()) ?? (await ofTour())), options);
     for (const { sae } of autoencoders) assertComparable(autoencoders[0]!.sae, sae);
     const model = await openModelFor(autoencoders[0]!.sae, options);
     checkPlace(model, autoencoders);

@@ -25,6 +25,7 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   search: async () => (await import("./search.ts")).searchCommand(),
   complete: async () => (await import("./complete.ts")).completeCommand(),
   measure: async () => (await import("./measure.ts")).measureCommand(),
+  pack: async () => (await import("./pack.ts")).packCommand(),
   export: async () => (await import("./export.ts")).exportCommand(),
   describe: async () => (await import("./describe.ts")).describeCommand(),
   encode: async () => (await import("./encode.ts")).encodeCommand(),
@@ -38,7 +39,8 @@ const program = new Command("monoscope")
   .description("Finds the concepts that a language model works with, and lets you look at them, measure them and turn them.")
   .version(version)
   .showHelpAfterError("(--help lists what there is)")
-  .exitOverride();
+  .exitOverride()
+  .hook("preAction", async (_, command) => (await import("./packaged.ts")).resolvePackaged(command));
 const asked = process.argv[2] ?? "";
 for (const load of Object.hasOwn(COMMANDS, asked) ? [COMMANDS[asked]!] : Object.values(COMMANDS)) {
   const command = await load();

@@ -1,7 +1,7 @@
 /** @file A family of autoencoders with their catalogues as one small folder, to be shipped, and how it becomes folders that every command opens. */
 import { createHash } from "node:crypto";
-import { cp, readdir, readFile, rm } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { cp, readdir, readFile, rm, stat } from "node:fs/promises";
+import { basename, dirname, join, relative, sep } from "node:path";
 import { ArgumentError, CancelledError, ChecksumError, FormatError, NotFoundError } from "../../errors.ts";
 import { exists, writeFolderWhole, writeTextWhole } from "../../files.ts";
 import type { Tokenizer } from "../../model/tokenizer.ts";
@@ -25,16 +25,18 @@ interface Header {
 
 /**
  * Writes autoencoders and their catalogues into a new folder, whole. Weights are copied as they are. @param folders each with a catalogue in `catalog`; their names become the members'
+ * @returns bytes of each member, and of the text that they share
  * @throws ArgumentError, NotFoundError, FormatError, DiskError, CancelledError
  */
 export async function packFamily(
   folders: readonly string[],
   target: string,
-  { signal, onProgress }: { signal?: AbortSignal | undefined; onProgress?: (member: string) => void } = {},
-): Promise<void> {
+  { signal, onProgress }: { signal?: AbortSignal | undefined; onProgress?: (member: string, share: number) => void } = {},
+): Promise<Record<string, number>> {
   const names = folders.map((folder) => basename(folder));
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice !== undefined) throw new ArgumentError(`two autoencoders are called ${twice}; name folders that differ in their last part`);
+  const bytes: Record<string, number> = {};
   const family: { sae: SparseAutoencoder; catalog: Catalog; folder: string; name: string }[] = [];
   try {
     for (const [i, folder] of folders.entries()) {
@@ -45,18 +47,24 @@ export async function packFamily(
     const passages = await Passages.of(family.map(({ catalog }) => catalog));
     await writeFolderWhole(target, async (temporary) => {
       const members: Record<string, PackedHeader> = {};
-      for (const { sae, catalog, folder, name } of family) {
+      for (const [i, { sae, catalog, folder, name }] of family.entries()) {
         if (signal?.aborted) throw new CancelledError("stopped packing; nothing was kept");
-        onProgress?.(name);
+        onProgress?.(name, i / family.length);
         const member = join(temporary, name);
         await cp(folder, member, { recursive: true, filter: (path) => path !== join(folder, CATALOG) && !basename(path).startsWith(".") });
         const others = family.filter((other) => other.sae !== sae).map((other) => other.sae.fingerprint());
         members[name] = await packCatalog(catalog, join(member, PACKED), passages, others);
       }
       await passages.write(join(temporary, PASSAGES));
-      const files = await checksums(temporary);
+      const files: Record<string, string> = {};
+      for (const { path, name, size } of await filesOf(temporary)) {
+        files[name] = await checksum(path);
+        const [member] = name.split("/") as [string];
+        bytes[member] = (bytes[member] ?? 0) + size;
+      }
       await writeTextWhole(join(temporary, HEADER), `${JSON.stringify({ format: FORMAT, members, files } satisfies Header, null, 1)}\n`);
     });
+    return bytes;
   } finally {
     for (const { catalog } of family) catalog.close();
   }
@@ -80,7 +88,7 @@ export async function unpackFamily(
     onProgress,
   }: {
     /** Of the model that the family is of; asked for only where something is to be made. */
-    tokenizer: () => Promise<Pick<Tokenizer, "decode">>;
+    tokenizer: (model: string) => Promise<Pick<Tokenizer, "decode">>;
     signal?: AbortSignal | undefined;
     onProgress?: (progress: { member: string; share: number }) => void;
   },
@@ -108,7 +116,7 @@ export async function unpackFamily(
         sae,
         passages,
         signal,
-        tokenizer: await tokenizer(),
+        tokenizer: await tokenizer(header.provenance.model),
         onProgress: (share) => onProgress?.({ member, share }),
       });
     }
@@ -133,14 +141,13 @@ function parse(text: string, path: string): Header {
   return { format, members: members!, files: files! };
 }
 
-async function checksums(folder: string): Promise<Record<string, string>> {
-  const found: Record<string, string> = {};
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  for (const entry of entries.filter((each) => each.isFile())) {
-    const path = join(entry.parentPath, entry.name);
-    found[path.slice(folder.length + 1).replaceAll("\\", "/")] = await checksum(path);
-  }
-  return Object.fromEntries(Object.entries(found).sort(([a], [b]) => (a < b ? -1 : 1)));
+/** All files below a folder, by their paths in it. */
+async function filesOf(folder: string): Promise<{ path: string; name: string; size: number }[]> {
+  const entries = (await readdir(folder, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+  const paths = entries.map((entry) => join(entry.parentPath, entry.name)).sort();
+  return Promise.all(
+    paths.map(async (path) => ({ path, name: relative(folder, path).split(sep).join("/"), size: (await stat(path)).size })),
+  );
 }
 
 async function checksum(path: string): Promise<string> {

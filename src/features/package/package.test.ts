@@ -2,19 +2,17 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from "
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { normal, seededRandom } from "../../random.ts";
 import { SparseAutoencoder } from "../../sae/autoencoder.ts";
-import { createEngine } from "../../sae/kernels/index.ts";
-import { entry, provenance, tokenizer, vocabularySize } from "../catalog.fixture.ts";
-import { Catalog, type CatalogEntry, CatalogWriter, type Feature } from "../catalog.ts";
-import type { Example } from "../feature.ts";
+import { tokenizer } from "../catalog.fixture.ts";
+import { Catalog, type Feature } from "../catalog.ts";
 import { packFamily, unpackFamily } from "./family.ts";
+import { writeMember } from "./package.fixture.ts";
 
 let root: string;
 const folder = (name: string) => join(root, "saes", name);
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), "package-"));
-  const [small, large] = [await write("small", 20), await write("large", 33)];
+  const [small, large] = [await writeMember(folder("small"), 20), await writeMember(folder("large"), 33)];
   const catalog = await Catalog.open(join(folder("small"), "catalog"), small);
   await catalog.update([
     { feature: 3, map: [1, -2], description: { text: "bridges", by: "automatic", scores: { vocabulary: 0.5 } } },
@@ -26,33 +24,6 @@ beforeAll(async () => {
   await packFamily([folder("large"), folder("small")], join(root, "made", "family"));
 });
 afterAll(() => rm(root, { recursive: true }));
-
-/** A document says the same whoever quotes it. */
-function quoted(example: Example): Example {
-  const at = (position: number) => (position * 7 + example.document.length) % vocabularySize;
-  return { ...example, tokens: example.tokens.map((_, i) => at(example.offset + i)) };
-}
-
-function written(i: number): CatalogEntry {
-  const { top, intervals, ...rest } = entry(i);
-  return { ...rest, top: top.map(quoted), intervals: intervals.map((each) => ({ ...each, examples: each.examples.map(quoted) })) };
-}
-
-async function write(name: string, dSae: number): Promise<SparseAutoencoder> {
-  const random = seededRandom(dSae);
-  const engine = createEngine({ dIn: 16, dSae, activation: { kind: "topk", k: 4 }, applyBDecToInput: true, threads: 1 });
-  for (const tensor of ["wEnc", "wDec"] as const)
-    engine.write(
-      tensor,
-      Float32Array.from({ length: engine.size(tensor) }, () => normal(random)),
-    );
-  const sae = new SparseAutoencoder(engine, {});
-  await sae.save(folder(name));
-  const writer = await CatalogWriter.open(join(folder(name), "catalog"), { sae, provenance, tokenizer });
-  while (writer.next < dSae) await writer.add(written(writer.next));
-  await writer.finish();
-  return sae;
-}
 
 const unpack = (family = join(root, "made", "family"), cache = join(root, "cache")) =>
   unpackFamily(family, cache, { tokenizer: async () => tokenizer });
