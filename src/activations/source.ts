@@ -1,7 +1,7 @@
 /** @file Where training reads activations from: blocks that can be asked for in any order, so that a killed run can go on where it stopped. */
 import { createHash } from "node:crypto";
 import type { ContextSet } from "../corpus/contexts.ts";
-import { ShapeError } from "../errors.ts";
+import { ArgumentError, ShapeError } from "../errors.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import { type ActivationBlock, harvest } from "./harvest.ts";
 import { sinkThreshold } from "./sinks.ts";
@@ -33,6 +33,36 @@ export function checkContexts(provenance: Provenance, contexts: ContextSet): voi
     throw new ShapeError(
       `the activations are of ${provenance.contexts} contexts of ${provenance.contextSize} tokens, the text has ${contexts.size} of ${contexts.contextSize}`,
     );
+}
+
+/** Several sources as one, their blocks one after the other. @throws ArgumentError when they are of different models, places or contexts */
+export function joinSources(sources: readonly ActivationSource[]): ActivationSource {
+  const [first, ...others] = sources;
+  if (first === undefined) throw new ArgumentError("expected activations to join, found none");
+  if (others.length === 0) return first;
+  const { contexts: _, corpus: _corpus, ...place } = first.provenance;
+  for (const { provenance } of others)
+    for (const [name, expected] of Object.entries(place)) {
+      const found = provenance[name as keyof typeof place];
+      if (found !== expected) throw new ArgumentError(`activations of one ${name} are wanted; found ${expected} and ${found}`);
+    }
+  const starts = [0];
+  for (const { blocks } of sources) starts.push(starts.at(-1)! + blocks);
+  return {
+    dIn: first.dIn,
+    blocks: starts.at(-1)!,
+    provenance: {
+      ...place,
+      contexts: sources.reduce((sum, { provenance }) => sum + provenance.contexts, 0),
+      corpus: createHash("sha256")
+        .update(sources.map(({ provenance }) => provenance.corpus).join("\n"))
+        .digest("hex"),
+    },
+    block(index, signal) {
+      const i = starts.findLastIndex((start) => start <= index);
+      return sources[i]!.block(index - starts[i]!, signal);
+    },
+  };
 }
 
 // Seconds of harvesting, so that little is lost when a run is killed, and 9 MB on disk at d_in 576.

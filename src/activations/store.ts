@@ -105,6 +105,11 @@ async function writeShard(path: string, { activations, context, position, sinks 
   return { rows: activations.rows, sinks, sha256: await checksum(path) };
 }
 
+/** Whether a folder holds stored activations, be they finished or not. */
+export async function isStore(path: string): Promise<boolean> {
+  return (await readManifest(path).catch(() => undefined)) !== undefined;
+}
+
 /** Opens a finished store. Each shard's checksum is verified when it is first read. @throws NotFoundError, FormatError, ChecksumError */
 export async function openStore(path: string): Promise<ActivationSource> {
   const manifest = await readManifest(path);

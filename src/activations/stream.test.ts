@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { normal, seededRandom } from "../random.ts";
 import { matrix } from "../tensor/matrix.ts";
-import type { ActivationSource } from "./source.ts";
+import { type ActivationSource, joinSources } from "./source.ts";
 import { activationStream, inputStatistics } from "./stream.ts";
 
 const provenance = { model: "synthetic", hook: "blocks.0.hook_resid_pre", contextSize: 10, contexts: 9, sinkThreshold: 1e9, corpus: "" };
@@ -59,4 +59,17 @@ test("the scale makes the mean of ‖x‖² equal dIn", () => {
   const squares = x.data.reduce((sum, value) => sum + (scale * value) ** 2, 0);
   expect(squares / 500).toBeCloseTo(8, 4);
   for (const m of mean) expect(m).toBeCloseTo(3, -0.5);
+});
+
+test("joined sources are one, block after block, and of one model and place", async () => {
+  const other = { ...source, blocks: 2, provenance: { ...provenance, contexts: 4, corpus: "c0ffee" } };
+  const joined = joinSources([source, other, source]);
+  expect([joined.blocks, joined.provenance.contexts]).toEqual([20, 22]);
+  expect(joined.provenance.corpus).not.toBe(provenance.corpus);
+  for (const [i, expected] of [0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 0].entries())
+    expect(await joined.block(i)).toEqual(await source.block(expected));
+  expect(joinSources([source])).toBe(source);
+  expect(() => joinSources([source, { ...other, provenance: { ...provenance, hook: "blocks.3.hook_resid_pre" } }])).toThrow(
+    "activations of one hook are wanted; found blocks.0.hook_resid_pre and blocks.3.hook_resid_pre",
+  );
 });

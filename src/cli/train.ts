@@ -1,8 +1,8 @@
 /** @file `monoscope train`: trains a family of autoencoders from one harvest. */
 import { join } from "node:path";
 import { Command, Option } from "commander";
-import { liveSource } from "../activations/source.ts";
-import { harvestToStore } from "../activations/store.ts";
+import { type ActivationSource, joinSources, liveSource } from "../activations/source.ts";
+import { harvestToStore, isStore, openStore } from "../activations/store.ts";
 import { ArgumentError } from "../errors.ts";
 import { ARCHITECTURES, type Recipe, type RecipeInput, recipe } from "../sae/recipe.ts";
 import { type TrainingProgress, train } from "../sae/training.ts";
@@ -54,7 +54,7 @@ export function trainCommand(): Command {
           .description("train autoencoders of several sizes from one harvest (resumes where it was stopped)")
           .argument(
             "<corpus...>",
-            'text files, folders, .jsonl (.gz, .zst), .parquet, hf:owner/name[:config/split] on the Hugging Face hub, or "sample"',
+            'text files, folders, .jsonl (.gz, .zst), .parquet, hf:owner/name[:config/split] on the Hugging Face hub, or "sample"; or folders of activations that harvest made, which need no model',
           )
           .option("--features <sizes>", "numbers of features, separated by commas", sizes, [4096])
           .addOption(new Option("--architecture <name>", "kind of autoencoder").choices(ARCHITECTURES).default("topk"))
@@ -87,19 +87,9 @@ export function trainCommand(): Command {
       features.map((dSae) => [`${architecture}-${dSae}`, recipe({ architecture, dSae, ...recipeOptions(options) })]),
     );
     warnOfReferenceKernels();
-    const model = await openModel(options);
-    const corpus = await readCorpus(sources, model, options);
-    if (!options.json) console.log(describeCorpus(corpus));
     const line = new ProgressLine("training");
-    const harvestLine = new ProgressLine("harvesting");
-    const store = options.store ?? (epochs > 1 ? join(out, "activations") : undefined);
+    const { source, close } = await openSource(sources, options);
     try {
-      const source = store
-        ? await harvestToStore(model, corpus.train, store, {
-            signal: interrupted,
-            onProgress: (p) => harvestLine.update(p.done / p.contexts, `${count(p.tokensPerSecond)} tokens/s`),
-          })
-        : await liveSource(model, corpus.train);
       let last: TrainingProgress | undefined;
       await train({
         recipes,
@@ -131,11 +121,39 @@ export function trainCommand(): Command {
         );
       else console.log(`already trained: ${members.map(({ path }) => path).join(", ")}`);
     } finally {
-      harvestLine.clear();
       line.clear();
+      await close();
     }
-    await model.close();
   });
+}
+
+/** Stored activations as they are; those of text, harvested into a store if they are wanted more than once. */
+async function openSource(
+  sources: string[],
+  { store: named, epochs, out, json, ...options }: TrainOptions,
+): Promise<{ source: ActivationSource; close: () => Promise<void> }> {
+  const stored = await Promise.all(sources.map(isStore));
+  if (stored.every(Boolean)) return { source: joinSources(await Promise.all(sources.map(openStore))), close: async () => {} };
+  const other = sources[stored.indexOf(false)];
+  if (stored.some(Boolean)) throw new ArgumentError(`name either text or activations that harvest made; ${other} is text, others are not`);
+  const model = await openModel(options);
+  const line = new ProgressLine("harvesting");
+  try {
+    const corpus = await readCorpus(sources, model, options);
+    if (!json) console.log(describeCorpus(corpus));
+    const store = named ?? (epochs > 1 ? join(out, "activations") : undefined);
+    if (store === undefined) return { source: await liveSource(model, corpus.train), close: () => model.close() };
+    const source = await harvestToStore(model, corpus.train, store, {
+      signal: interrupted,
+      onProgress: (p) => line.update(p.done / p.contexts, `${count(p.tokensPerSecond)} tokens/s`),
+    });
+    return { source, close: () => model.close() };
+  } catch (error) {
+    await model.close();
+    throw error;
+  } finally {
+    line.clear();
+  }
 }
 
 /** The options that were given. @throws ArgumentError for one that the architecture does not have */
