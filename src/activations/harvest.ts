@@ -21,7 +21,7 @@ export interface ActivationBlock {
 }
 
 /**
- * Runs contexts `start` … `end` − 1 and returns the residuals at the model's cut.
+ * Runs contexts `start` … `end` − 1 and returns what the model computes at its site.
  * @throws NonFiniteError on NaN or infinity, CancelledError, CorpusError when every token is a sink
  */
 export async function harvest(
@@ -36,10 +36,10 @@ export async function harvest(
   let sinks = 0;
   for (let first = start; first < end; first += CONTEXTS_PER_BATCH) {
     const batch = Array.from({ length: Math.min(CONTEXTS_PER_BATCH, end - first) }, (_, i) => contexts.tokens(first + i));
-    const residual = await model.residual(batch, { signal });
+    const residual = await model.atSite(batch, { signal });
     const rows = ordinaryRows(residual, threshold);
     const ordinary = takeRows(residual, rows);
-    assertFinite(ordinary, `activations of contexts ${first} to ${first + batch.length - 1} at ${model.hook}`);
+    assertFinite(ordinary, `activations of contexts ${first} to ${first + batch.length - 1} at ${model.site}`);
     parts.push(ordinary);
     sinks += residual.rows - rows.length;
     for (const row of rows) {
@@ -51,7 +51,7 @@ export async function harvest(
     throw new CorpusError(
       `contexts ${start} to ${end - 1} hold no ordinary token: all ${sinks} exceed the sink threshold ${threshold.toFixed(0)}`,
     );
-  return { activations: stack(parts, model.config.dIn), context: Uint32Array.from(context), position: Uint32Array.from(position), sinks };
+  return { activations: stack(parts, model.siteWidth), context: Uint32Array.from(context), position: Uint32Array.from(position), sinks };
 }
 
 /** Matrices of equal width, one below the other. */

@@ -18,13 +18,13 @@ that pass. When water freezes it expands, which is why ice floats and pipes burs
 const thresholds = new WeakMap<LanguageModel, Promise<number>>();
 
 /**
- * The residual norm at the model's cut above which a token is a sink: ten times the median norm over a fixed text, so that every command and every
+ * The norm at the model's site above which a token is a sink: ten times the median norm over a fixed text, so that every command and every
  * session draws the line at the same place. Computed once per open model.
  */
 export function sinkThreshold(model: LanguageModel): Promise<number> {
   let threshold = thresholds.get(model);
   if (threshold === undefined) {
-    threshold = model.residual(model.tokenizer.encodePrompt(CALIBRATION_TEXT)).then(thresholdOf);
+    threshold = model.atSite(model.tokenizer.encodePrompt(CALIBRATION_TEXT)).then(thresholdOf);
     thresholds.set(model, threshold);
   }
   return threshold;

@@ -73,14 +73,14 @@ export async function liveSource(model: LanguageModel, contexts: ContextSet): Pr
   const perBlock = Math.max(1, Math.floor(TOKENS_PER_BLOCK / contexts.contextSize));
   const provenance: Provenance = {
     model: model.id,
-    hook: model.hook,
+    hook: model.site,
     contextSize: contexts.contextSize,
     contexts: contexts.size,
     sinkThreshold: await sinkThreshold(model),
     corpus: createHash("sha256").update(contexts.data).digest("hex"),
   };
   return {
-    dIn: model.config.dIn,
+    dIn: model.siteWidth,
     blocks: Math.ceil(contexts.size / perBlock),
     provenance,
     block: (index, signal) =>

@@ -16,7 +16,7 @@ export function encodeCommand(): Command {
   ).action(async (path: string, text: string, options: ModelOptions & { limit: number; json: boolean }) => {
     if (text === "") throw new ArgumentError("expected a text, found an empty one");
     const sae = await openAutoencoder(path, options);
-    const model = await openModelFor(sae, options);
+    const model = await openModelFor(sae, options, { anySite: true });
     const ids = model.tokenizer.encode(text);
     const { features, position } = await encodeTexts(model, sae, [ids]);
     const tokens = Array.from(position, (p, row) => ({

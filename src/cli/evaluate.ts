@@ -33,7 +33,7 @@ export function evaluateCommand(): Command {
   ).action(
     async (path: string, sources: string[], options: ModelOptions & CorpusOptions & { contexts: number; all: boolean; json: boolean }) => {
       const sae = await openAutoencoder(path, options);
-      const model = await openModelFor(sae, options);
+      const model = await openModelFor(sae, options, { anySite: true });
       const corpus = await readCorpus(sources, model, { ...options, heldOut: options.all ? 0 : options.heldOut });
       const line = new ProgressLine("evaluating");
       const [result] = await evaluate(model, [sae], options.all ? corpus.train : corpus.heldOut, {

@@ -31,7 +31,7 @@ export function findCommand(): Command {
     ),
   ).action(async (path: string, options: FindOptions) => {
     const sae = await openAutoencoder(path, options);
-    const model = await openModelFor(sae, options);
+    const model = await openModelFor(sae, options, { anySite: true });
     const catalog = await openIfThere(path, sae);
     const [density, largest] = catalog ? await Promise.all([catalog.column("density"), catalog.column("largest")]) : [];
     const found = await findFeatures(model, sae, options.on, {

@@ -5,6 +5,7 @@ import {
   type CorpusOptions,
   describeCorpus,
   describeSinks,
+  hookOption,
   interrupted,
   type ModelOptions,
   openModel,
@@ -25,7 +26,8 @@ export function harvestCommand(): Command {
             "<corpus...>",
             'text files, folders, .jsonl (.gz, .zst), .parquet, hf:owner/name[:config/split] on the Hugging Face hub, or "sample"',
           )
-          .requiredOption("--out <folder>", "where the activations go"),
+          .requiredOption("--out <folder>", "where the activations go")
+          .addOption(hookOption()),
       ),
     ),
   ).action(async (sources: string[], options: ModelOptions & CorpusOptions & { out: string; json: boolean }) => {

@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { type Corpus, tokenizeCorpus } from "../corpus/tokenize.ts";
 import { ShapeError, UnsupportedError } from "../errors.ts";
 import { DEFAULT_MODEL, findModel, isKnownModel, type Terms, termsAcceptedByEnvironment } from "../model/find.ts";
+import { isCut } from "../model/hooks.ts";
 import { LanguageModel } from "../model/language-model.ts";
 import { DEVICES, type Device } from "../model/session.ts";
 import { SparseAutoencoder } from "../sae/autoencoder.ts";
@@ -47,6 +48,7 @@ export interface ModelOptions {
   model?: string;
   acceptTerms?: boolean;
   layer?: number;
+  hook?: string;
   threads: number;
   device?: Device;
 }
@@ -58,6 +60,14 @@ export function withModel(command: Command): Command {
     .option("--layer <n>", "block before which the residual stream is cut (default: the middle one)", wholeNumber(0))
     .addOption(threadsOption())
     .addOption(new Option("--device <name>", "what runs the language model").choices(DEVICES).default("cpu"));
+}
+
+/** What is read, for commands that can read anything. */
+export function hookOption(): Option {
+  return new Option(
+    "--hook <name>",
+    "what is read, in place of --layer: blocks.N. and hook_resid_pre, hook_attn_out, hook_resid_mid, mlp.hook_post, hook_mlp_out or hook_resid_post",
+  ).conflicts("layer");
 }
 
 export function modelOption(what = "language model"): Option {
@@ -78,11 +88,12 @@ export function withJson(command: Command): Command {
 }
 
 /** Opens the model, with a progress line while it is fetched. */
-export async function openModel({ model, layer, threads, device, acceptTerms = false }: ModelOptions): Promise<LanguageModel> {
+export async function openModel({ model, layer, hook, threads, device, acceptTerms = false }: ModelOptions): Promise<LanguageModel> {
   return whileFetching("fetching the model", (fetching) =>
     LanguageModel.open(model, {
       threads,
       ...(layer === undefined ? {} : { layer }),
+      ...(hook === undefined ? {} : { hook }),
       ...(device && { device }),
       acceptTerms: (terms) => askForTerms(terms, acceptTerms),
       ...fetching,
@@ -134,23 +145,27 @@ async function askForTerms({ model, notice, url }: Terms, accepted: boolean): Pr
   }
 }
 
-/** Opens the model at the place where an autoencoder was trained, unless a layer was asked for. @throws ShapeError, UnsupportedError when they do not fit together */
+/**
+ * Opens the model at the place where an autoencoder was trained, unless a layer was asked for. @param anySite whether the command can do with what is not in the residual stream
+ * @throws ShapeError, UnsupportedError when they do not fit together
+ */
 export async function openModelFor(
   sae: Pick<SparseAutoencoder, "hook" | "dIn" | "metadata">,
   options: ModelOptions,
+  { anySite = false } = {},
 ): Promise<LanguageModel> {
-  const [, block, side] = /^blocks\.(\d+)\.hook_resid_(pre|post)$/.exec(sae.hook ?? "") ?? [];
-  if (sae.hook !== undefined && block === undefined && options.layer === undefined)
+  const hook = options.layer === undefined ? sae.hook : undefined;
+  if (hook !== undefined && !isCut(hook) && !anySite)
     throw new UnsupportedError(
-      `the autoencoder reads ${sae.hook}; this version reads the residual stream alone. Name a layer with --layer to use it there.`,
+      `the autoencoder reads ${hook}; this command works in the residual stream alone. Name a layer with --layer to use it there.`,
     );
-  const layer = options.layer ?? (block === undefined ? undefined : Number(block) + (side === "post" ? 1 : 0));
   const named = isKnownModel(sae.metadata.model_name) && { model: sae.metadata.model_name };
-  const model = await openModel({ ...named, ...options, ...(layer === undefined ? {} : { layer }) });
-  if (model.config.dIn === sae.dIn) return model;
+  const model = await openModel({ ...named, ...options, ...(hook !== undefined && { hook }) });
+  const width = model.siteWidth;
+  if (width === sae.dIn) return model;
   await model.close();
   throw new ShapeError(
-    `the autoencoder reads residuals of width ${sae.dIn}; those of ${model.id} are ${model.config.dIn} wide. Name its model with --model.`,
+    `the autoencoder reads values of width ${sae.dIn}; those of ${model.id} at ${model.site} are ${width} wide. Name its model with --model.`,
   );
 }
 

@@ -9,6 +9,7 @@ import { type TrainingProgress, train } from "../sae/training.ts";
 import {
   type CorpusOptions,
   describeCorpus,
+  hookOption,
   interrupted,
   type ModelOptions,
   openModel,
@@ -56,6 +57,7 @@ export function trainCommand(): Command {
             "<corpus...>",
             'text files, folders, .jsonl (.gz, .zst), .parquet, hf:owner/name[:config/split] on the Hugging Face hub, or "sample"; or folders of activations that harvest made, which need no model',
           )
+          .addOption(hookOption())
           .option("--features <sizes>", "numbers of features, separated by commas", sizes, [4096])
           .addOption(new Option("--architecture <name>", "kind of autoencoder").choices(ARCHITECTURES).default("topk"))
           .option("--k <n>", "active features per token, for batchtopk and matryoshka on average (default: 32)", wholeNumber())

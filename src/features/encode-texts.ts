@@ -13,7 +13,7 @@ export interface EncodedTexts {
 }
 
 /**
- * Runs the model, up to the place where it is cut, on each of `texts` (token ids) and encodes what it computes there. A text begins with the end-of-text
+ * Runs the model, up to its site, on each of `texts` (token ids) and encodes what it computes there. A text begins with the end-of-text
  * token, as contexts do, so that no word of it becomes a sink; that token has no row. @throws ArgumentError, NonFiniteError, ShapeError, CancelledError
  */
 export async function encodeTexts(
@@ -22,7 +22,7 @@ export async function encodeTexts(
   texts: readonly (readonly number[])[],
   { signal }: { signal?: AbortSignal | undefined } = {},
 ): Promise<EncodedTexts> {
-  const residual = await model.residual(
+  const residual = await model.atSite(
     texts.map((tokens) => [model.tokenizer.startOfContext, ...tokens]),
     { signal },
   );

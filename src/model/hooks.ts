@@ -20,6 +20,11 @@ export function hookLayer(hook: string, layers: number): number {
   return match[2] === "pre" ? block : block + 1;
 }
 
+/** Whether `hook` names a place in the residual stream, where a model can be cut. */
+export function isCut(hook: string): boolean {
+  return /^blocks\.\d+\.hook_resid_(pre|post)$/.test(hook);
+}
+
 /** `layer` if the model has that place. @throws ArgumentError */
 export function checkLayer(layer: number, layers: number): number {
   if (!Number.isInteger(layer) || layer < 0 || layer > layers) {

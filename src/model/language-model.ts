@@ -24,9 +24,9 @@ import {
   type StreamOptions,
 } from "./generation.ts";
 import { Head, type Losses } from "./head.ts";
-import { checkLayer, hookLayer, hookName, siteOf, siteWidth } from "./hooks.ts";
+import { checkLayer, hookLayer, hookName, isCut, siteOf, siteWidth } from "./hooks.ts";
 import type { Intervention } from "./intervention.ts";
-import { Segment } from "./segment.ts";
+import { Segment, type Sites } from "./segment.ts";
 import { checkDevice, type Device, type Processor, throwIfCancelled } from "./session.ts";
 import { type Message, Tokenizer } from "./tokenizer.ts";
 import { Turns } from "./turns.ts";
@@ -36,7 +36,7 @@ export type Tokens = ArrayLike<number>;
 export interface OpenOptions extends FindOptions {
   /** Where to cut: the input of this layer. The middle one, if neither this nor `hook` is given. */
   layer?: number;
-  /** The same, by name: `blocks.15.hook_resid_pre`. */
+  /** The same, by name: `blocks.15.hook_resid_pre`. Of another site, such as `blocks.7.hook_mlp_out`, its layer's input; then `site` is that site. */
   hook?: string;
   /** Processor threads; all, if not given. Results are reproducible for a fixed number. */
   threads?: number;
@@ -60,6 +60,8 @@ export class LanguageModel {
   /** Where it is cut: the input of this layer, and that place's name. */
   readonly layer: number;
   readonly hook: string;
+  /** What autoencoders read: the residual stream at the cut, or the other site that the model was opened with. */
+  readonly site: string;
   readonly #checkpoint: Checkpoint;
   readonly #family: Family;
   readonly #processor: Processor;
@@ -78,6 +80,7 @@ export class LanguageModel {
     tokenizer: Tokenizer | undefined,
     embed: Embed,
     layer: number,
+    site: string,
     processor: Processor,
   ) {
     this.id = id;
@@ -86,6 +89,7 @@ export class LanguageModel {
     this.#tokenizer = tokenizer;
     this.layer = layer;
     this.hook = hookName(layer, family.config.layers);
+    this.site = site;
     this.#checkpoint = checkpoint;
     this.#family = family;
     this.#processor = processor;
@@ -107,12 +111,22 @@ export class LanguageModel {
     try {
       const family = familyOf(checkpoint);
       const { layers } = family.config;
-      const cut = hook !== undefined ? hookLayer(hook, layers) : checkLayer(layer ?? Math.floor(layers / 2), layers);
+      const site = hook === undefined || isCut(hook) ? undefined : siteOf(hook, layers);
+      const cut = site?.layer ?? (hook === undefined ? checkLayer(layer ?? Math.floor(layers / 2), layers) : hookLayer(hook, layers));
       const id = path === model ? basename(path, ".gguf") : model;
-      return new LanguageModel(id, checkpoint, family, await tokenizerOf(checkpoint), await embedder(family, checkpoint), cut, {
-        threads,
-        device,
-      });
+      return new LanguageModel(
+        id,
+        checkpoint,
+        family,
+        await tokenizerOf(checkpoint),
+        await embedder(family, checkpoint),
+        cut,
+        site && hook ? hook : hookName(cut, layers),
+        {
+          threads,
+          device,
+        },
+      );
     } catch (error) {
       await checkpoint.close();
       throw error;
@@ -159,6 +173,17 @@ export class LanguageModel {
     return x;
   }
 
+  /** Numbers per token at `site`. */
+  get siteWidth(): number {
+    return siteWidth(siteOf(this.site, this.config.layers), this.config);
+  }
+
+  /** What the model computes at `site`. @param tokens one context, or several @returns [tokens, siteWidth], the contexts stacked in order @throws as `activations` */
+  async atSite(tokens: Tokens | readonly Tokens[], { signal }: { signal?: AbortSignal | undefined } = {}): Promise<Matrix> {
+    if (this.site === this.hook) return this.residual(tokens, { signal });
+    return (await this.activations(tokens, [this.site], { signal }))[this.site]!;
+  }
+
   /**
    * The activations of the MLP neurons that write last before the cut, those of layer `layer` − 1 as they go into its down projection (TransformerLens'
    * `blocks.14.mlp.hook_post` for a cut at 15), with the residual stream at the cut. @param contexts stacked in order
@@ -197,7 +222,7 @@ export class LanguageModel {
     // Above the cut the lower half is shared with everything else.
     const first = Math.min(...layers) >= this.layer && this.layer > 0 ? this.layer : 0;
     if (first > 0) x = await (await this.#segment(0, first)).run(x, lengths, { turns: this.#turns, signal });
-    const segment = await this.#segment(first, Math.max(...layers) + 1, [...sites.keys()]);
+    const segment = await this.#segment(first, Math.max(...layers) + 1, { hooks: [...sites.keys()] });
     const values = Object.fromEntries([...sites].map(([hook, site]) => [hook, matrix(x.rows, siteWidth(site, config))]));
     await segment.run(x, lengths, { sites: values, turns: this.#turns, signal });
     for (const [hook, value] of Object.entries(values)) await this.#checkFinite(value, `values at ${hook}`);
@@ -261,6 +286,27 @@ export class LanguageModel {
     contexts: readonly Tokens[],
     { signal }: { signal?: AbortSignal | undefined } = {},
   ): Promise<Losses[]> {
+    return this.#losses(versions, contexts, (version, lengths) => this.finalFrom(version, lengths, { signal }), signal);
+  }
+
+  /** The same of versions of what is at `site`, each [Σ tokens, siteWidth]: the rest of its layer, and all above, is computed from each. @throws ArgumentError, CancelledError */
+  async lossesFromSite(
+    versions: readonly Matrix[],
+    contexts: readonly Tokens[],
+    { signal }: { signal?: AbortSignal | undefined } = {},
+  ): Promise<Losses[]> {
+    if (this.site === this.hook) return this.lossesFrom(versions, contexts, { signal });
+    const x = await this.residual(contexts, { signal });
+    const upper = await this.#segment(this.layer, this.config.layers, { replace: this.site });
+    return this.#losses(versions, contexts, (replaced, lengths) => upper.run(x, lengths, { replaced, signal }), signal);
+  }
+
+  async #losses(
+    versions: readonly Matrix[],
+    contexts: readonly Tokens[],
+    finish: (version: Matrix, lengths: readonly number[]) => Promise<Matrix>,
+    signal: AbortSignal | undefined,
+  ): Promise<Losses[]> {
     const lengths = contexts.map((c) => c.length);
     const rows: number[] = [];
     const targets: number[] = [];
@@ -274,7 +320,7 @@ export class LanguageModel {
       start += context.length;
     }
     const ends: Matrix[] = [];
-    for (const version of versions) ends.push(takeRows(await this.finalFrom(version, lengths, { signal }), rows));
+    for (const version of versions) ends.push(takeRows(await finish(version, lengths), rows));
     return (await this.#unembedding()).losses(ends, Int32Array.from(targets), signal);
   }
 
@@ -361,13 +407,13 @@ export class LanguageModel {
       throw new ArgumentError(`expected a residual stream [${expected || "tokens"}, ${dIn}], found [${rows}, ${cols}]`);
   }
 
-  /** The layers between two places. With hooks, a session of its own: the others do not pay for what few ask for. */
-  #segment(from: number, to: number, hooks: readonly string[] = []): Promise<Segment> {
+  /** The layers between two places. With sites, a session of its own: the others do not pay for what few ask for. */
+  #segment(from: number, to: number, sites: Sites = {}): Promise<Segment> {
     this.#checkOpen();
-    const key = [`${from}-${to}`, ...hooks.toSorted()].join(" ");
+    const key = [`${from}-${to}`, sites.replace, ...(sites.hooks ?? []).toSorted()].join(" ");
     let segment = this.#segments.get(key);
     if (segment === undefined) {
-      segment = Segment.create(this.#family, this.#checkpoint, from, to, this.#processor, hooks);
+      segment = Segment.create(this.#family, this.#checkpoint, from, to, this.#processor, sites);
       this.#segments.set(key, segment);
     }
     return segment;

@@ -2,7 +2,7 @@
 import type { InferenceSession, Tensor } from "onnxruntime-node";
 import { type Matrix, matrix, rowRange } from "../tensor/matrix.ts";
 import type { Checkpoint } from "./checkpoint/checkpoint.ts";
-import type { Family } from "./families/family.ts";
+import type { Family, Replace } from "./families/family.ts";
 import { Graph } from "./graph/onnx.ts";
 import { hookName, type Site, siteOf, siteWidth } from "./hooks.ts";
 import { KeyValueCache } from "./key-value-cache.ts";
@@ -21,9 +21,19 @@ export interface SegmentOptions {
   slot?: number;
   /** Where the values of the sites go that the segment was made with, by their hooks; each [Σ lengths, width of the site]. */
   sites?: Readonly<Record<string, Matrix>>;
+  /** What takes the place of the values of the site that the segment was made to replace, [Σ lengths, width of the site]. */
+  replaced?: Matrix;
   /** Among whom steps are taken in turn, smaller ones while there are others. */
   turns?: Turns;
   signal?: AbortSignal | undefined;
+}
+
+/** Sites inside of a segment, by their hooks. */
+export interface Sites {
+  /** Those whose values can be asked for. */
+  readonly hooks?: readonly string[];
+  /** The one whose values are given. */
+  readonly replace?: string;
 }
 
 /** Some layers of a segment. */
@@ -39,10 +49,10 @@ export class Segment {
   readonly to: number;
   readonly #family: Family;
   readonly #parts: readonly Part[];
-  readonly #hooks: readonly string[];
+  readonly #sites: Sites;
 
-  private constructor(family: Family, from: number, to: number, parts: readonly Part[], hooks: readonly string[]) {
-    [this.#family, this.from, this.to, this.#parts, this.#hooks] = [family, from, to, parts, hooks];
+  private constructor(family: Family, from: number, to: number, parts: readonly Part[], sites: Sites) {
+    [this.#family, this.from, this.to, this.#parts, this.#sites] = [family, from, to, parts, sites];
   }
 
   /** The name of the place it leads to. */
@@ -50,16 +60,15 @@ export class Segment {
     return hookName(this.to, this.#family.config.layers);
   }
 
-  /** @param hooks sites inside of it whose values can be asked for */
   static async create(
     family: Family,
     checkpoint: Checkpoint,
     from: number,
     to: number,
     on: Processor,
-    hooks: readonly string[] = [],
+    sites: Sites = {},
   ): Promise<Segment> {
-    const build = (first: number, last: number) => graph(family, checkpoint, first, last, hooks);
+    const build = (first: number, last: number) => graph(family, checkpoint, first, last, sites);
     const decoded = from === to ? 0 : build(from, from + 1).weights.reduce((sum, { length }) => sum + 4 * length, 0);
     const step = Math.max(1, Math.floor(DECODED_AT_ONCE / Math.max(1, decoded)));
     const parts: Part[] = [];
@@ -67,7 +76,7 @@ export class Segment {
       const last = Math.min(to, first + step);
       parts.push({ from: first, to: last, session: await createSession(build(first, last), checkpoint, on) });
     }
-    return new Segment(family, from, to, parts, hooks);
+    return new Segment(family, from, to, parts, sites);
   }
 
   /**
@@ -75,7 +84,11 @@ export class Segment {
    * @param x residual stream of the contexts' new tokens, stacked, [Σ lengths, dIn] @param lengths new tokens of each context
    * @returns the residual stream, [Σ lengths, dIn] @throws CancelledError
    */
-  async run(x: Matrix, lengths: readonly number[], { cache, slot = 0, sites = {}, turns, signal }: SegmentOptions = {}): Promise<Matrix> {
+  async run(
+    x: Matrix,
+    lengths: readonly number[],
+    { cache, slot = 0, sites = {}, replaced, turns, signal }: SegmentOptions = {},
+  ): Promise<Matrix> {
     const out = matrix(x.rows, x.cols);
     if (this.#parts.length === 0) {
       out.data.set(x.data);
@@ -102,7 +115,7 @@ export class Segment {
         const rows = step.reduce((a, b) => a + b);
         const part = (all: Matrix) => rowRange(all, row, row + rows);
         const wanted = Object.fromEntries(Object.entries(sites).map(([hook, all]) => [hook, part(all)]));
-        const take = () => this.#step(part(x), step, own, firstSlot, part(out), wanted);
+        const take = () => this.#step(part(x), step, own, firstSlot, part(out), wanted, replaced && part(replaced));
         await (turns ? turns.take(take) : take());
         batch = batch.map((n, b) => n - step[b]!);
         row += rows;
@@ -119,8 +132,11 @@ export class Segment {
     slot: number,
     out: Matrix,
     sites: Readonly<Record<string, Matrix>>,
+    replaced: Matrix | undefined,
   ): Promise<void> {
     const { config, window } = this.#family;
+    const { hooks = [], replace } = this.#sites;
+    const isIn = (hook: string, { from, to }: Part) => isWithin(siteOf(hook, config.layers), from, to);
     const { keyValueHeads, headSize } = config;
     const B = lengths.length;
     const S = Math.max(...lengths);
@@ -142,7 +158,8 @@ export class Segment {
     const whole = mask();
     const near = window && C + S > window.size ? mask(window.size) : whole;
     const added: Record<string, Tensor> = {};
-    for (const { from, to, session } of this.#parts) {
+    for (const part of this.#parts) {
+      const { from, to, session } = part;
       const feeds: Record<string, Tensor> = {
         x: floats(x.data, x.rows, x.cols),
         layout: integers(layout, B, S),
@@ -151,9 +168,10 @@ export class Segment {
       };
       const residual = to === this.to ? out : matrix(x.rows, x.cols);
       const fetches: Record<string, Tensor | null> = { residual: floats(residual.data, x.rows, x.cols) };
-      for (const hook of this.#hooks) {
+      if (replace && replaced && isIn(replace, part)) feeds.replaced = floats(replaced.data, replaced.rows, replaced.cols);
+      for (const hook of hooks) {
         const site = sites[hook];
-        if (site && isWithin(siteOf(hook, config.layers), from, to)) fetches[hook] = floats(site.data, site.rows, site.cols);
+        if (site && isIn(hook, part)) fetches[hook] = floats(site.data, site.rows, site.cols);
       }
       for (let l = from; l < to; l++) {
         if (window?.layers[l]) feeds.near = near;
@@ -197,7 +215,13 @@ function causalMask(S: number, C: number, rows: number, seen: Int32Array | undef
   return mask;
 }
 
-function graph({ config, window, layer }: Family, checkpoint: Checkpoint, from: number, to: number, hooks: readonly string[]) {
+function graph(
+  { config, window, layer }: Family,
+  checkpoint: Checkpoint,
+  from: number,
+  to: number,
+  { hooks = [], replace: replacedHook }: Sites,
+) {
   const { dIn, keyValueHeads, headSize, layers } = config;
   const g = new Graph((name) => checkpoint.mapped(name));
   const stacked = g.input("x", "f32", ["N", dIn]);
@@ -210,13 +234,18 @@ function graph({ config, window, layer }: Family, checkpoint: Checkpoint, from: 
     return name;
   };
   const unpadded = (padded: string, width: number) => g.op("Gather", [g.op("Reshape", [padded, g.ints(-1, width)]), rows]);
+  const replaced = replacedHook === undefined ? undefined : siteOf(replacedHook, layers);
   let x = g.op("Gather", [stacked, layout]);
   for (let l = from; l < to; l++) {
     const past = {
       keys: g.input(`past_keys_${l}`, "f32", ["B", keyValueHeads, "C", headSize]),
       values: g.input(`past_values_${l}`, "f32", ["B", keyValueHeads, "C", headSize]),
     };
-    const outputs = layer(g, l, x, past, { positions, mask: mask(window?.layers[l] ? "near" : "mask") });
+    const replace: Replace = (part, value) =>
+      replaced?.layer === l && replaced.part === part
+        ? g.op("Gather", [g.input("replaced", "f32", ["N", siteWidth(replaced, config)]), layout])
+        : value;
+    const outputs = layer(g, l, x, past, { positions, mask: mask(window?.layers[l] ? "near" : "mask") }, replace);
     g.output(`keys_${l}`, outputs.added.keys, ["B", keyValueHeads, "S", headSize]);
     g.output(`values_${l}`, outputs.added.values, ["B", keyValueHeads, "S", headSize]);
     for (const hook of hooks) {

@@ -70,10 +70,10 @@ export async function evaluate(
   const threshold = await sinkThreshold(model);
   const sample: Sampled[] = [];
   for (let i = 0; i < size; i++) {
-    const residual = await model.residual(contexts.tokens(i), { signal });
+    const residual = await model.atSite(contexts.tokens(i), { signal });
     sample.push({ residual, rows: ordinaryRows(residual, threshold) });
   }
-  const mean = meanOf(sample, model.config.dIn);
+  const mean = meanOf(sample, model.siteWidth);
   const measures = saes.map((sae) => new Measures(sae.dSae, mean));
   const sums = ["clean", "zero", "mean", ...saes].map(() => ({ crossEntropy: 0, kl: 0 }));
 
@@ -86,7 +86,7 @@ export async function evaluate(
       measures[s]!.add(x, again, features);
       versions.push(spliced(residual, rows, again));
     }
-    for (const [v, losses] of (await model.lossesFrom(versions, [contexts.tokens(i)], { signal })).entries()) {
+    for (const [v, losses] of (await model.lossesFromSite(versions, [contexts.tokens(i)], { signal })).entries()) {
       sums[v]!.crossEntropy += average(losses.crossEntropy) / size;
       sums[v]!.kl += average(losses.kl) / size;
     }

@@ -46,6 +46,9 @@ export interface LayerOutputs {
   readonly residual: string;
 }
 
+/** What takes the place of a value that a layer computes: usually the value itself. */
+export type Replace = (part: Exclude<keyof LayerOutputs, "added" | "residual">, value: string) => string;
+
 /** How tokens become the residual stream before the first layer: scale · row of the table, plus the row of the position where there is such a table. */
 export interface Embedding {
   readonly tokens: string;
@@ -60,7 +63,7 @@ export interface Family {
   /** Where tokens of some layers see only the nearest `size` tokens, themselves included. */
   readonly window?: { readonly size: number; readonly layers: readonly boolean[] };
   /** Adds layer `layer`. @param x the residual stream, [B, S, dIn] */
-  layer(g: Graph, layer: number, x: string, past: KeysAndValues, shared: LayerInputs): LayerOutputs;
+  layer(g: Graph, layer: number, x: string, past: KeysAndValues, shared: LayerInputs, replace: Replace): LayerOutputs;
   /** Adds final norm and unembedding. @param x [N, dIn] @returns logits, [N, vocabulary] */
   head(g: Graph, x: string): string;
 }

@@ -59,17 +59,17 @@ export function gptNeox(checkpoint: Checkpoint): Family {
   return {
     config: { architecture: "gpt_neox", dIn, dMlp, layers, vocabularySize, contextLength, keyValueHeads: heads, headSize },
     embedding: { tokens, scale: 1 },
-    layer(g, l, x, past, shared) {
+    layer(g, l, x, past, shared, replace) {
       const b = blocks[l]!;
       // [B, S, heads · 3 · headSize]: each head has its own three together.
       const perHead = cut(g, g.op("Reshape", [b.qkv(g, b.norm1(g, x)), g.ints(0, 0, heads, 3 * headSize)]), headSize, headSize, headSize);
       const [queries, keys, values] = perHead.map((part) => g.op("Reshape", [part, g.ints(0, 0, dIn)])) as [string, string, string];
       const options = { heads, keyValueHeads: heads, headSize, scale: 1 / Math.sqrt(headSize), rotary: turn };
       const { joined, added } = attend(g, { queries, keys, values }, past, shared, options);
-      const attention = b.output(g, joined);
-      const middle = g.op("Add", [x, attention]);
-      const neurons = act(g, b.up(g, b.norm2(g, parallel ? x : middle)));
-      const feedForward = b.down(g, neurons);
+      const attention = replace("attention", b.output(g, joined));
+      const middle = replace("middle", g.op("Add", [x, attention]));
+      const neurons = replace("neurons", act(g, b.up(g, b.norm2(g, parallel ? x : middle))));
+      const feedForward = replace("feedForward", b.down(g, neurons));
       return { added, attention, middle, neurons, feedForward, residual: g.op("Add", [middle, feedForward]) };
     },
     head: (g, x) => unembed(g, finalNorm(g, x)),

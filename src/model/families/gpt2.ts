@@ -50,15 +50,15 @@ export function gpt2(checkpoint: Checkpoint): Family {
   return {
     config: { architecture: "gpt2", dIn, dMlp, layers, vocabularySize, contextLength, keyValueHeads: heads, headSize },
     embedding: { tokens, scale: 1, positions },
-    layer(g, l, x, past, shared) {
+    layer(g, l, x, past, shared, replace) {
       const b = blocks[l]!;
       const [queries, keys, values] = cut(g, b.qkv(g, b.norm1(g, x)), dIn, dIn, dIn) as [string, string, string];
       const options = { heads, keyValueHeads: heads, headSize, scale: byLayer ? scale / (l + 1) : scale };
       const { joined, added } = attend(g, { queries, keys, values }, past, shared, options);
-      const attention = b.output(g, joined);
-      const middle = g.op("Add", [x, attention]);
-      const neurons = act(g, b.up(g, b.norm2(g, middle)));
-      const feedForward = b.down(g, neurons);
+      const attention = replace("attention", b.output(g, joined));
+      const middle = replace("middle", g.op("Add", [x, attention]));
+      const neurons = replace("neurons", act(g, b.up(g, b.norm2(g, middle))));
+      const feedForward = replace("feedForward", b.down(g, neurons));
       return { added, attention, middle, neurons, feedForward, residual: g.op("Add", [middle, feedForward]) };
     },
     head: (g, x) => unembed(g, finalNorm(g, x)),

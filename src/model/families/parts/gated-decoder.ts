@@ -127,7 +127,7 @@ export function gatedDecoder(checkpoint: Checkpoint, d: GatedDecoder): Family {
     config: { architecture: checkpoint.modelType, dIn, dMlp, layers, vocabularySize, contextLength, keyValueHeads, headSize },
     embedding: { tokens, scale: d.embeddingScale ?? 1 },
     ...(d.window && { window: d.window }),
-    layer(g, l, x, past, shared) {
+    layer(g, l, x, past, shared, replace) {
       const b = blocks[l]!;
       const x1 = b.before?.(g, x) ?? x;
       const [queries, keys, values] = b.queriesKeysValues(g, x1);
@@ -149,14 +149,14 @@ export function gatedDecoder(checkpoint: Checkpoint, d: GatedDecoder): Family {
         },
       );
       const attended = b.output(g, joined);
-      const attention = b.after?.(g, attended) ?? attended;
-      const middle = g.op("Add", [x, attention]);
+      const attention = replace("attention", b.after?.(g, attended) ?? attended);
+      const middle = replace("middle", g.op("Add", [x, attention]));
 
       const x2 = b.beforeFeedForward?.(g, middle) ?? middle;
       const [gate, up] = b.gateUp(g, x2);
-      const neurons = gated(g, gate!, up!, d.activation);
+      const neurons = replace("neurons", gated(g, gate!, up!, d.activation));
       const written = b.down(g, neurons);
-      const feedForward = b.afterFeedForward?.(g, written) ?? written;
+      const feedForward = replace("feedForward", b.afterFeedForward?.(g, written) ?? written);
       return { added, attention, middle, neurons, feedForward, residual: g.op("Add", [middle, feedForward]) };
     },
     head(g, x) {
