@@ -30,8 +30,10 @@ export class Head {
 
   static async create(family: Family, checkpoint: Checkpoint, on: Processor): Promise<Head> {
     const { dIn, vocabularySize } = family.config;
-    const unembed = new Graph((name) => checkpoint.mapped(name));
-    unembed.output("logits", family.head(unembed, unembed.input("x", "f32", ["N", dIn])), ["N", vocabularySize]);
+    const unembed = Graph.over(
+      (name) => checkpoint.mapped(name),
+      (g) => g.output("logits", family.head(g, g.input("x", "f32", ["N", dIn])), ["N", vocabularySize]),
+    );
 
     const soften = new Graph();
     const cooled = soften.op("Div", [soften.input("logits", "f32", ["N", "V"]), soften.input("temperatures", "f32", ["N", 1])]);
@@ -45,8 +47,8 @@ export class Head {
     const terms = diverge.op("Mul", [diverge.op("Exp", [logP]), diverge.op("Sub", [logP, logQ])]);
     diverge.output("kl", diverge.op("ReduceSum", [terms, diverge.ints(1)], { keepdims: 0 }), ["N"]);
 
-    const graphs = [unembed, soften, normalize, diverge];
-    return new Head(vocabularySize, await Promise.all(graphs.map((g) => createSession(g.finish(), checkpoint, on))));
+    const graphs = [unembed, ...[soften, normalize, diverge].map((g) => g.finish())];
+    return new Head(vocabularySize, await Promise.all(graphs.map((graph) => createSession(graph, checkpoint, on))));
   }
 
   /** @param x residual stream after the last layer, [N, dIn] @returns [N, vocabulary] */

@@ -68,7 +68,11 @@ export class Segment {
     on: Processor,
     sites: Sites = {},
   ): Promise<Segment> {
-    const build = (first: number, last: number) => graph(family, checkpoint, first, last, sites);
+    const build = (first: number, last: number) =>
+      Graph.over(
+        (name) => checkpoint.mapped(name),
+        (g) => addLayers(g, family, first, last, sites),
+      );
     const decoded = from === to ? 0 : build(from, from + 1).weights.reduce((sum, { length }) => sum + 4 * length, 0);
     const step = Math.max(1, Math.floor(DECODED_AT_ONCE / Math.max(1, decoded)));
     const parts: Part[] = [];
@@ -215,15 +219,15 @@ function causalMask(S: number, C: number, rows: number, seen: Int32Array | undef
   return mask;
 }
 
-function graph(
+/** Adds the layers from `from` to before `to`. */
+function addLayers(
+  g: Graph,
   { config, window, layer }: Family,
-  checkpoint: Checkpoint,
   from: number,
   to: number,
   { hooks = [], replace: replacedHook }: Sites,
-) {
+): void {
   const { dIn, keyValueHeads, headSize, layers } = config;
-  const g = new Graph((name) => checkpoint.mapped(name));
   const stacked = g.input("x", "f32", ["N", dIn]);
   const layout = g.input("layout", "i32", ["B", "S"]); // for each place in the padded batch, a row of x
   const rows = g.input("rows", "i32", ["N"]); // for each row of x, its place in the padded batch
@@ -257,7 +261,6 @@ function graph(
     x = outputs.residual;
   }
   g.output("residual", unpadded(x, dIn), ["N", dIn]);
-  return g.finish();
 }
 
 function isWithin({ layer }: Site, from: number, to: number): boolean {

@@ -4,12 +4,15 @@
  */
 import type { Settings } from "./settings.ts";
 
+/** Types that weights can be mapped in, by the names that both formats give them. */
+export const MAPPABLE = { F32: "f32", F16: "f16", BF16: "bf16" } as const;
+
 /** Where weights lie in a file as plain floats, so that ONNX Runtime can map them into memory. */
 export interface MappedWeight {
   /** The file's name in `Checkpoint.folder`. */
   readonly file: string;
   readonly offset: number;
-  readonly type: "f32" | "f16" | "bf16";
+  readonly type: (typeof MAPPABLE)[keyof typeof MAPPABLE];
 }
 
 /** Copies row `index` of a table into `out`. */

@@ -7,7 +7,7 @@ import { exists } from "../../files.ts";
 import { isObject, type JsonObject, readObject } from "../../json.ts";
 import { decodeBfloat16, decodeHalf } from "../../tensor/float16.ts";
 import { openSafetensors, type SafetensorsFile } from "../../tensor/safetensors.ts";
-import type { Checkpoint, MappedWeight, RowReader } from "./checkpoint.ts";
+import { type Checkpoint, MAPPABLE, type MappedWeight, type RowReader } from "./checkpoint.ts";
 import { Settings } from "./settings.ts";
 
 export const CONFIG = "config.json";
@@ -18,8 +18,7 @@ const MAX_CONFIG_BYTES = 1 << 24; // real ones have a few kB
 const MAX_INDEX_BYTES = 1 << 26; // the largest published index has about 10 MB
 const A_MODEL = `A model is a .gguf file, or a folder with ${CONFIG} and ${WEIGHTS}.`;
 const NUMBERS_AT_ONCE = 1 << 22; // of a weight that is decoded: 16 MB
-const TYPES = { F32: "f32", F16: "f16", BF16: "bf16" } as const;
-type FloatDtype = keyof typeof TYPES;
+type FloatDtype = keyof typeof MAPPABLE;
 
 /** @throws NotFoundError, FormatError, UnsupportedError */
 export async function openFolder(path: string): Promise<Checkpoint> {
@@ -62,7 +61,7 @@ class FolderCheckpoint implements Checkpoint {
             `${path}: weight ${name} is in two files, ${basename(this.#home.get(name)!.file.path)} and ${basename(file.path)}.`,
           );
         // Buffers of old checkpoints have other types; families say which names they pass over.
-        if (dtype in TYPES) this.#home.set(name, { file, realPath: realPaths[i]! });
+        if (dtype in MAPPABLE) this.#home.set(name, { file, realPath: realPaths[i]! });
         shapes.set(name, shape);
       }
     }
@@ -85,7 +84,7 @@ class FolderCheckpoint implements Checkpoint {
     // A header may leave the numbers at an odd address, which the processor's vector units need not accept.
     const aligned = start % (dtype === "F32" ? 4 : 2) === 0;
     return aligned && dirname(realPath) === this.folder
-      ? { file: basename(realPath), offset: start, type: TYPES[dtype as FloatDtype] }
+      ? { file: basename(realPath), offset: start, type: MAPPABLE[dtype as FloatDtype] }
       : undefined;
   }
 
@@ -129,7 +128,7 @@ class FolderCheckpoint implements Checkpoint {
     const file = this.#files.find(({ tensors }) => tensors.has(name));
     if (file === undefined) throw new FormatError(`${this.path} has no weight ${name}. The model is incomplete; fetch it again.`);
     throw new UnsupportedError(
-      `${file.path}: weight ${name} is ${file.info(name).dtype}; Monoscope reads ${Object.keys(TYPES).join(", ")}.`,
+      `${file.path}: weight ${name} is ${file.info(name).dtype}; Monoscope reads ${Object.keys(MAPPABLE).join(", ")}.`,
     );
   }
 }

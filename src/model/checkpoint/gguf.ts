@@ -2,11 +2,12 @@
  * @file A GGUF file as transformers would have saved the model: hyperparameters and weights by transformers' names, and what llama.cpp's converter rearranged put back.
  * Keys, names and rearrangements: convert_hf_to_gguf.py and gguf-py/gguf/{constants,tensor_mapping}.py in llama.cpp.
  */
-import { dirname } from "node:path";
+import { realpath } from "node:fs/promises";
+import { basename, dirname } from "node:path";
 import { FormatError, UnsupportedError } from "../../errors.ts";
-import { decodableLayout, dequantize } from "../gguf/quantization.ts";
+import { decodableLayout, dequantize, typeName } from "../gguf/quantization.ts";
 import { Gguf } from "../gguf/reader.ts";
-import type { Checkpoint, MappedWeight, RowReader } from "./checkpoint.ts";
+import { type Checkpoint, MAPPABLE, type MappedWeight, type RowReader } from "./checkpoint.ts";
 import { MAX_LAYERS, MAX_WIDTH, Settings } from "./settings.ts";
 
 /** What the converter did to a weight: rows in another order, `from(row)` for each row of transformers'; the whole transposed; or one added. */
@@ -174,8 +175,9 @@ export class GgufCheckpoint implements Checkpoint {
   /** The file itself, for what is not the network's: the tokenizer. */
   readonly file: Gguf;
   readonly #weights = new Map<string, StoredWeight>();
+  readonly #realName: string;
 
-  private constructor(file: Gguf, name: string, architecture: Architecture, ropeFactors: Float32Array | undefined) {
+  private constructor(file: Gguf, realPath: string, name: string, architecture: Architecture, ropeFactors: Float32Array | undefined) {
     const { path, metadata } = file;
     const m: Metadata = (key) => metadata.get(`${name}.${key}`);
     const keys = Object.fromEntries(Object.entries(architecture.settings).map(([key, setting]) => [setting, `${name}.${key}`]));
@@ -205,7 +207,7 @@ export class GgufCheckpoint implements Checkpoint {
       this.#weights.set(translated, { name: stored, shape: whole, rearranged });
     }
     this.shapes = new Map([...this.#weights].map(([translated, { shape }]) => [translated, shape]));
-    [this.path, this.folder, this.file] = [path, dirname(path), file];
+    [this.path, this.folder, this.#realName, this.file] = [path, dirname(realPath), basename(realPath), file];
     [this.modelType, this.settings] = [architecture.modelType, new Settings(path, values, spell)];
   }
 
@@ -220,7 +222,7 @@ export class GgufCheckpoint implements Checkpoint {
         );
       }
       const ropeFactors = file.tensors.has(ROPE_FACTORS) ? await file.read(ROPE_FACTORS) : undefined;
-      return new GgufCheckpoint(file, name, ARCHITECTURES[name]!, ropeFactors);
+      return new GgufCheckpoint(file, await realpath(path), name, ARCHITECTURES[name]!, ropeFactors);
     } catch (error) {
       await file.close();
       throw error;
@@ -233,8 +235,12 @@ export class GgufCheckpoint implements Checkpoint {
 
   assertReadable(): void {} // all of them were looked at when the file was opened
 
-  mapped(): MappedWeight | undefined {
-    return undefined; // quantised, or rearranged
+  mapped(name: string): MappedWeight | undefined {
+    const { name: stored, rearranged } = this.#weight(name);
+    const { type, start } = this.file.tensor(stored);
+    const plain = MAPPABLE[typeName(type) as keyof typeof MAPPABLE] as MappedWeight["type"] | undefined;
+    // Others are quantised, or rearranged.
+    return plain && rearranged === undefined && start % 4 === 0 ? { file: this.#realName, offset: start, type: plain } : undefined;
   }
 
   async read(name: string, out: Float32Array, start = 0): Promise<void> {

@@ -20,7 +20,8 @@ export class Settings {
 
   /** The same with values for settings that are missing; null, which means none to some of them, is not missing. */
   withDefaults(defaults: JsonObject): Settings {
-    return new Settings(this.path, { ...defaults, ...this.#values }, this.#spell);
+    const named = Object.entries(this.#values).filter(([, value]) => value !== undefined);
+    return new Settings(this.path, { ...defaults, ...Object.fromEntries(named) }, this.#spell);
   }
 
   /** A setting as it stands in the file; `undefined` where it is missing or null. */

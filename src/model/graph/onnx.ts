@@ -108,6 +108,16 @@ export class Graph {
     return this.constant(BigInt64Array.from(values, BigInt));
   }
 
+  /** A graph over weights. They stay in their files if all can: ONNX Runtime takes those of a session from files or from memory, not from both. */
+  static over(inFile: (name: string) => WeightInFile | undefined, build: (g: Graph) => void): Model {
+    const g = new Graph(inFile);
+    build(g);
+    if (g.#slots.length === 0 || g.#slots.length === g.#weights.size) return g.finish();
+    const decoded = new Graph();
+    build(decoded);
+    return decoded.finish();
+  }
+
   /** Whether ONNX Runtime reads a weight from its file. */
   isInFile(name: string): boolean {
     return this.#inFile(name) !== undefined;
