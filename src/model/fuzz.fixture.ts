@@ -1,10 +1,11 @@
-/** @file Opens damaged models of every family, from folders and from GGUF. */
+/** @file Opens damaged models of every family, from folders and from GGUF, and damaged tokenizers. */
 import { cp, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type FuzzOptions, type FuzzReport, fuzz } from "../fuzz.fixture.ts";
 import { LanguageModel } from "./language-model.ts";
+import { Tokenizer } from "./tokenizer.ts";
 
 const FIXTURES = fileURLToPath(new URL("fixtures/", import.meta.url));
 
@@ -30,4 +31,14 @@ async function run(path: string): Promise<void> {
   } finally {
     await model.close();
   }
+}
+
+export function fuzzTokenizers(options: FuzzOptions): Promise<FuzzReport> {
+  return fuzz(join(FIXTURES, "tokenizers"), write, options);
+}
+
+async function write(path: string): Promise<void> {
+  const tokenizer = await Tokenizer.fromFolder(extname(path) === "" ? path : dirname(path));
+  tokenizer.decode(tokenizer.encode("In Zürich, 東京 and 12 other places 😀  <|im_end|>"));
+  tokenizer.chatPrompt([{ role: "user", content: "Where?" }]);
 }

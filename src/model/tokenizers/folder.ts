@@ -1,7 +1,7 @@
 /** @file A tokenizer from a folder as transformers saves it: tokenizer.json, and what the files beside it say of special tokens, chats and where an answer ends. */
 import { join } from "node:path";
 import { FormatError, NotFoundError, UnsupportedError } from "../../errors.ts";
-import { type JsonObject, objectIfAny, textIfAny } from "../../json.ts";
+import { asObject, type JsonObject, objectIfAny, textIfAny } from "../../json.ts";
 import { CONFIG } from "../checkpoint/folder.ts";
 import { rankByMerges, type Vocabulary } from "./bpe.ts";
 import { endOfText } from "./gguf.ts";
@@ -122,7 +122,9 @@ function modelOf(definition: JsonObject, path: string): { model: JsonObject; voc
 function addedTokens(listed: unknown, more: unknown, path: string): AddedToken[] {
   const added = new Map<number, AddedToken>();
   const further = Object.entries((more ?? {}) as JsonObject).map(([id, token]) => ({ id: Number(id), ...(token as object) }));
-  for (const token of [...((listed ?? []) as JsonObject[]), ...further] as JsonObject[]) {
+  if (!Array.isArray(listed ?? [])) throw new FormatError(`${path}: added_tokens is not a list.`);
+  for (const listing of [...((listed ?? []) as unknown[]), ...further]) {
+    const token = asObject(listing, `${path}: an added token`);
     const { id, content } = token;
     if (!Number.isInteger(id) || (id as number) < 0 || (id as number) >= MAX_TOKENS || typeof content !== "string" || content === "")
       throw new FormatError(`${path}: an added token is ${JSON.stringify(token).slice(0, 100)}, without an id or a text.`);

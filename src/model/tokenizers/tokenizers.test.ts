@@ -188,6 +188,8 @@ describe("a folder that will not do", () => {
     ["a normalizer that is not known", UnsupportedError, "Nonsense", { normalizer: { type: "Nonsense" } }, {}],
     ["a decoder that is not known", UnsupportedError, "decoder", { decoder: { type: "WordPiece" } }, {}],
     ["no model", FormatError, "has no model", { model: null }, {}],
+    ["added tokens that are no list", FormatError, "added_tokens is not a list", { added_tokens: 3 }, {}],
+    ["an added token that is no object", FormatError, "an added token is not a JSON object", { added_tokens: [null] }, {}],
   ])("has %s", async (_, kind, message, changes, ofModel) => {
     const failure = await changed(changes, ofModel).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(kind);
