@@ -92,8 +92,8 @@ describe("Parquet", () => {
     };
 
     it("at every byte of a file that is not packed", async () => {
-      const data = Array.from({ length: 40 }, (_, i) => (i % 7 === 3 ? null : `text ${i % 4}`));
-      const id = Array.from({ length: 40 }, (_, i) => i * i);
+      const data = Array.from({ length: 12 }, (_, i) => (i % 7 === 3 ? null : `text ${i % 4}`));
+      const id = Array.from({ length: 12 }, (_, i) => i * i);
       const plain = { data, type: "STRING" as const, nullable: true };
       const columnData = [
         { name: "text", ...plain },
@@ -105,14 +105,13 @@ describe("Parquet", () => {
       expect(await outcome(whole)).toBe("read");
       const outcomes = new Set<string>();
       for (let at = 0; at < whole.length; at++) {
-        for (const value of [0, 0xff]) {
+        const damages = [[0], [0xff], ...(at % 8 === 0 ? [Array(16).fill(0xff)] : [])];
+        for (const bytes of damages) {
+          if (whole[at] === bytes[0] && bytes.length === 1) continue;
           const damaged = whole.slice();
-          damaged[at] = value;
+          damaged.set(bytes.slice(0, whole.length - at), at);
           outcomes.add(await outcome(damaged));
         }
-        const erased = whole.slice();
-        erased.fill(0xff, at, at + 16);
-        outcomes.add(await outcome(erased));
       }
       expect(outcomes).toContain("E_FORMAT");
     });
