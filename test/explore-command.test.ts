@@ -1,9 +1,11 @@
 /** @file `monoscope explore` as a process: what it prints, what it refuses, and how it ends. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { type HubFailures, startHub } from "../src/model/hub.fixture.ts";
 import { openFixture } from "../src/server/explorer/explorer.fixture.ts";
 import { MONOSCOPE } from "./command.ts";
 
@@ -23,9 +25,13 @@ afterAll(() => fixture.close());
 
 /** Starts the command in the folder of the fixture. */
 function explore(...args: string[]) {
+  return exploreWith({}, ...args);
+}
+
+function exploreWith(env: Record<string, string>, ...args: string[]) {
   const child = spawn(process.execPath, [...COMMAND, ...args], {
     cwd: fixture.root,
-    env: { ...process.env, NO_COLOR: "1", MONOSCOPE_DATA: join(fixture.root, "data"), MONOSCOPE_TOKEN: undefined },
+    env: { ...process.env, NO_COLOR: "1", MONOSCOPE_DATA: join(fixture.root, "data"), MONOSCOPE_TOKEN: undefined, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   children.push(child);
@@ -36,6 +42,24 @@ function explore(...args: string[]) {
     });
   const ended = once(child, "close").then(([code]) => ({ code: code as number | null, ...printed }));
   return { child, printed, ended };
+}
+
+/** A hub that has one of the fixture's autoencoders, in SAELens' layout. */
+async function hubOf(name: string, failures: HubFailures = {}) {
+  const content = (file: string) => readFile(join(saes, name, file));
+  const hub = await startHub(
+    "someone/saes",
+    {
+      [`${name}/cfg.json`]: { content: await content("cfg.json"), small: true },
+      [`${name}/sae_weights.safetensors`]: { content: await content("sae_weights.safetensors") },
+    },
+    failures,
+  );
+  return {
+    close: hub.close,
+    requests: hub.requests,
+    env: { HF_ENDPOINT: hub.url, HF_HUB_CACHE: join(fixture.root, "hub"), HF_HUB_OFFLINE: "" },
+  };
 }
 
 /** It fails with this sentence, and without a stack. */
@@ -66,13 +90,24 @@ test("refuses a port that somebody has", async () => {
   }
 });
 
-test("says where it is, answers there, and ends on Ctrl-C in the middle of an answer", async () => {
-  const { child, printed, ended } = explore(join(saes, "small"), join(saes, "large"), "--port", "0", "--json");
+test("says where it is, answers there, also of what the hub has, and ends on Ctrl-C in the middle of an answer", async () => {
+  const hub = await hubOf("small");
+  const { child, printed, ended } = exploreWith(hub.env, "someone/saes/small", join(saes, "large"), "--port", "0", "--json");
   await expect.poll(() => printed.stdout, { timeout: 60_000 }).toMatch(/\n$/);
-  const { url, model, autoencoders } = JSON.parse(printed.stdout) as { url: string; model: string; autoencoders: { id: string }[] };
-  expect(autoencoders.map(({ id }) => id)).toEqual(["small", "large"]);
-  const family = (await (await fetch(`${url}/api/family`)).json()) as { model: { id: string } };
+  hub.close();
+  const { url, model, autoencoders } = JSON.parse(printed.stdout) as { url: string; model: string; autoencoders: object[] };
+  expect(autoencoders).toEqual([
+    { id: "small", place: "someone/saes/small" },
+    { id: "large", place: join(saes, "large") },
+  ]);
+  const family = (await (await fetch(`${url}/api/family`)).json()) as { model: { id: string }; autoencoders: object[] };
   expect(family.model.id).toBe(model);
+  // What lies beside an autoencoder on the hub was not fetched.
+  expect(family.autoencoders).toMatchObject([
+    { dSae: 12, k: 4, folder: false },
+    { dSae: 20, k: 4, folder: true, catalog: {} },
+  ]);
+  expect(family.autoencoders[0]).not.toHaveProperty("catalog");
 
   const { status, body } = await fetch(`${url}/v1/chat/completions`, {
     method: "POST",
@@ -96,6 +131,20 @@ test("says where it is, answers there, and ends on Ctrl-C in the middle of an an
       for (;;) if ((await reader.read()).done) return "ended";
     })().catch(() => "broken off"),
   ).resolves.toMatch(/ended|broken off/);
+});
+
+test("is stopped with Ctrl-C while it fetches", async () => {
+  const hub = await hubOf("small", { stall: true });
+  try {
+    const { child, ended } = exploreWith({ ...hub.env, HF_HUB_CACHE: join(fixture.root, "empty") }, "someone/saes/small", "--port", "0");
+    await expect.poll(() => hub.requests.some(({ url }) => url.includes("/resolve/")), { timeout: 60_000 }).toBe(true);
+    child.kill("SIGINT");
+    const { code, stdout, stderr } = await ended;
+    expect([code, stdout]).toEqual([130, ""]);
+    expect(stderr.trim().split("\n")).toHaveLength(1);
+  } finally {
+    hub.close();
+  }
 });
 
 test("a token is asked for where one was given", async () => {

@@ -15,7 +15,7 @@ import { openAiRoutes } from "../server/openai/routes.ts";
 import { pageRoutes, readPage } from "../server/page.ts";
 import { checkListening, serve } from "../server/server.ts";
 import { type ListeningOptions, printError, withListening } from "./listening.ts";
-import { interrupted, type ModelOptions, openModelFor, withJson, withModel } from "./options.ts";
+import { interrupted, type ModelOptions, openAutoencoder, openModelFor, withJson, withModel } from "./options.ts";
 import { packagedFolders } from "./packaged.ts";
 import { count, pc } from "./terminal.ts";
 
@@ -34,16 +34,20 @@ export function exploreCommand(): Command {
       withListening(
         new Command("explore")
           .description("open the explorer: look at features, search them, and talk to the model with features clamped")
-          .argument("[sae...]", `folders of autoencoders of one model and place (default: the packaged family, or else those of ${TOUR})`)
+          .argument(
+            "[sae...]",
+            `autoencoders of one model and place: folders, files, or names on the hub (default: the packaged family, or else those in ${TOUR})`,
+          )
           .option("--runs <folder...>", `training runs to show: folders of runs, or of folders of these (default: ${RUNS})`, [])
           .option("--open", "open the page in a browser (default: on a terminal)")
           .option("--no-open", "do not open it"),
         8080,
       ),
     ),
-  ).action(async (folders: string[], { host, port, token, allowHost, runs, open, json, ...options }: ExploreOptions) => {
+  ).action(async (places: string[], { host, port, token, allowHost, runs, open, json, ...options }: ExploreOptions) => {
     checkListening({ host, token });
-    const autoencoders = await openAutoencoders(folders.length > 0 ? folders : ((await packagedFolders()) ?? (await ofTour())), options);
+    const named = places.length > 0 ? places : ((await packagedFolders()) ?? (await ofTour()));
+    const autoencoders = await openAutoencoders(named, (place) => openAutoencoder(place, options));
     for (const { sae } of autoencoders) assertComparable(autoencoders[0]!.sae, sae);
     const model = await openModelFor(autoencoders[0]!.sae, options);
     checkPlace(model, autoencoders);
@@ -67,9 +71,7 @@ export function exploreCommand(): Command {
     );
     const address = token === undefined ? server.url : `${server.url}/?token=${encodeURIComponent(token)}`;
     if (json)
-      console.log(
-        JSON.stringify({ url: server.url, model: model.id, autoencoders: autoencoders.map(({ id, folder }) => ({ id, folder })) }),
-      );
+      console.log(JSON.stringify({ url: server.url, model: model.id, autoencoders: autoencoders.map(({ id, place }) => ({ id, place })) }));
     else console.log(describe(address, page !== undefined, model, autoencoders));
     if (page && (open ?? (process.stdout.isTTY && !json))) openInBrowser(address);
     if (!interrupted.aborted) await once(interrupted, "abort");
@@ -93,19 +95,21 @@ async function ofTour(): Promise<string[]> {
 
 /** @throws ArgumentError unless the autoencoders read what the model computes where it is cut */
 function checkPlace({ id, hook, config }: LanguageModel, autoencoders: readonly ShownAutoencoder[]): void {
-  for (const { folder, sae } of autoencoders) {
+  for (const { place, sae } of autoencoders) {
     if (sae.dIn !== config.dIn)
       throw new ArgumentError(
-        `${folder} reads residuals of width ${sae.dIn}; those of ${id} are ${config.dIn} wide. Name its model with --model.`,
+        `${place} reads residuals of width ${sae.dIn}; those of ${id} are ${config.dIn} wide. Name its model with --model.`,
       );
     if (sae.hook !== undefined && sae.hook !== hook)
-      throw new ArgumentError(`${folder} was trained at ${sae.hook}; the model is cut at ${hook}. Leave out --layer.`);
+      throw new ArgumentError(`${place} was trained at ${sae.hook}; the model is cut at ${hook}. Leave out --layer.`);
   }
 }
 
 function describe(address: string, hasPage: boolean, model: LanguageModel, autoencoders: readonly ShownAutoencoder[]): string {
-  const lines = autoencoders.map(({ id, sae, catalog }) => {
-    const missing = catalog ? "" : pc.dim("  no catalogue: nothing is known of its features yet (monoscope catalog makes one)");
+  const lines = autoencoders.map(({ id, folder, sae, catalog }) => {
+    const maker =
+      folder === undefined ? "monoscope convert puts it into a folder, monoscope catalog makes one there" : "monoscope catalog makes one";
+    const missing = catalog ? "" : pc.dim(`  no catalogue: nothing is known of its features yet (${maker})`);
     return `  ${id.padEnd(20)} ${count(sae.dSae)} features${missing}`;
   });
   const title = hasPage ? pc.bold(address) : `${pc.bold(address)} (the API alone: the page is not built, npm run build makes it)`;

@@ -84,6 +84,7 @@ const packagedFile = z.array(character.extend({ clamps: z.array(z.record(z.strin
 async function packaged({ autoencoders }: ExplorerContext): Promise<Saved[]> {
   const found = await Promise.all(
     autoencoders.map(async ({ id: autoencoder, folder }) => {
+      if (folder === undefined) return [];
       const path = join(folder, "characters.json");
       const list = packagedFile.safeParse(await readJson(path).catch(absent));
       if (!list.success) throw new FormatError(`${path} is not a list of characters: ${list.error.issues[0]!.message}`);

@@ -18,7 +18,7 @@ export function completenessRoutes(context: ExplorerContext) {
   return router().openapi(route, async (c) => {
     const lists = new Map<string, Curve[]>();
     for (const { id, folder } of context.autoencoders) {
-      for (const study of await savedCompleteness(folder)) {
+      for (const study of folder === undefined ? [] : await savedCompleteness(folder)) {
         const curves = lists.get(study.list) ?? [];
         curves.push(curveOf(id, study));
         lists.set(study.list, curves);

@@ -1,12 +1,11 @@
 /** @file What the explorer shows: a model, autoencoders of one place of it with their catalogues, runs, and saved characters. */
-import { readFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import type { z } from "@hono/zod-openapi";
 import { FormatError } from "../../errors.ts";
 import { Catalog } from "../../features/catalog.ts";
 import { majority } from "../../features/facets.ts";
 import { chanceCosine } from "../../features/related.ts";
-import { exists } from "../../files.ts";
+import { exists, isFolder } from "../../files.ts";
 import type { LanguageModel } from "../../model/language-model.ts";
 import { SparseAutoencoder } from "../../sae/autoencoder.ts";
 import { savedEvaluation } from "../../sae/evaluation.ts";
@@ -20,10 +19,11 @@ type Evaluation = z.infer<typeof evaluationSchema>;
 export interface ShownAutoencoder {
   /** The name it is addressed by. */
   readonly id: string;
-  readonly folder: string;
+  /** What it was opened by: a folder, a file, or its name on the hub. */
+  readonly place: string;
+  /** Its folder, if it has one of its own: what is known of it lies there. */
+  readonly folder?: string;
   readonly sae: SparseAutoencoder;
-  /** Active features per token, where the architecture fixes it. */
-  readonly k?: number;
   readonly catalog?: Catalog;
   readonly evaluation?: Evaluation;
   /** What catalogues call it by. */
@@ -139,30 +139,25 @@ export function checkFeature({ dSae }: { readonly dSae: number }, feature: numbe
     throw new Problem(404, `there is no feature ${feature}; the last is ${dSae - 1}`, { param, code: "feature_not_found" });
 }
 
-/** Opens autoencoders with what lies beside their weights. @throws as `SparseAutoencoder.open` and `Catalog.open` */
+/** Opens autoencoders, with what lies beside the weights of those that are in folders. @throws as `open` and `Catalog.open` */
 export async function openAutoencoders(
-  folders: readonly string[],
-  { threads = 2 }: { threads?: number } = {},
+  places: readonly string[],
+  open: (place: string) => Promise<SparseAutoencoder> = (place) => SparseAutoencoder.open(place),
 ): Promise<ShownAutoencoder[]> {
-  const ids = distinctNames(folders);
+  const ids = distinctNames(places);
   const opened: ShownAutoencoder[] = [];
-  for (const [i, folder] of folders.entries()) {
-    const sae = await SparseAutoencoder.open(folder, { threads });
-    const path = join(folder, "catalog");
-    const catalog = (await exists(join(path, "catalog.json"))) ? await Catalog.open(path, sae) : undefined;
-    const evaluation = await evaluationOf(folder);
-    const { k } = JSON.parse(await readFile(join(folder, "cfg.json"), "utf8")) as { k?: unknown };
-    opened.push({
-      id: ids[i]!,
-      folder,
-      sae,
-      fingerprint: sae.fingerprint(),
-      ...(sae.architecture === "topk" && typeof k === "number" && { k }),
-      ...(catalog && { catalog }),
-      ...(evaluation && { evaluation }),
-    });
+  for (const [i, place] of places.entries()) {
+    const sae = await open(place);
+    opened.push({ id: ids[i]!, place, sae, fingerprint: sae.fingerprint(), ...((await isFolder(place)) && (await beside(place, sae))) });
   }
   return opened;
+}
+
+async function beside(folder: string, sae: SparseAutoencoder): Promise<Pick<ShownAutoencoder, "folder" | "catalog" | "evaluation">> {
+  const path = join(folder, "catalog");
+  const catalog = (await exists(join(path, "catalog.json"))) ? await Catalog.open(path, sae) : undefined;
+  const evaluation = await evaluationOf(folder);
+  return { folder, ...(catalog && { catalog }), ...(evaluation && { evaluation }) };
 }
 
 /** What is shown of the evaluation in an autoencoder's folder. @throws FormatError */
@@ -175,9 +170,9 @@ async function evaluationOf(folder: string): Promise<Evaluation | undefined> {
   throw new FormatError(`evaluation.json of ${folder} is not whole (${path.join(".")}: ${message}); evaluate the autoencoder again`);
 }
 
-/** A name of each folder: the last part of its path, with parts before it where that is not enough to tell them apart, and a number where nothing is. */
-export function distinctNames(folders: readonly string[]): string[] {
-  const paths = folders.map((folder) => resolve(folder));
+/** A name of each place: the last part of its path, with parts before it where that is not enough to tell them apart, and a number where nothing is. */
+export function distinctNames(places: readonly string[]): string[] {
+  const paths = places.map((place) => resolve(place));
   const name = (path: string, parts: number): string => {
     const last = basename(path).replace(/[^\w.-]/g, "_") || "root";
     return parts > 1 && dirname(path) !== path ? `${name(dirname(path), parts - 1)}-${last}` : last;

@@ -40,14 +40,16 @@ async function describeFamily(context: ExplorerContext): Promise<z.infer<typeof 
   };
 }
 
-async function describe({ id, sae, k, catalog, evaluation }: ShownAutoencoder): Promise<z.infer<typeof autoencoder>> {
+async function describe({ id, folder, sae, catalog, evaluation }: ShownAutoencoder): Promise<z.infer<typeof autoencoder>> {
   const { dSae, dIn, architecture, hook, metadata } = sae;
+  const { activation } = sae.parts.engine;
   return {
     id,
     dSae,
     dIn,
     architecture,
-    ...(k !== undefined && { k }),
+    folder: folder !== undefined,
+    ...(activation.kind === "topk" && { k: activation.k }),
     ...(hook !== undefined && { hook }),
     ...(typeof metadata.model_name === "string" && { model: metadata.model_name }),
     ...(catalog && {

@@ -84,10 +84,12 @@ export const evaluation = z
 
 export const autoencoder = z
   .object({
-    /** The name it is addressed by: the last part of its folder's path, made different from the others'. */
+    /** The name it is addressed by: the last part of its path, made different from the others'. */
     id: z.string(),
     dSae: count,
     dIn: count,
+    /** Whether it lies in a folder of its own, where a catalogue can be put. */
+    folder: z.boolean(),
     architecture: z.string(),
     /** Active features per token, where the architecture fixes it. */
     k: z.number().optional(),

@@ -31,8 +31,16 @@ export default function FeaturesView({ sae }: { sae: string }) {
           if (!own.catalog)
             return (
               <Empty>
-                {sae} has {count(own.dSae)} features and no catalogue, so nothing is known of them yet. <code>monoscope catalog</code> makes
-                one.
+                {sae} has {count(own.dSae)} features and no catalogue, so nothing is known of them yet.{" "}
+                {own.folder ? (
+                  <>
+                    <code>monoscope catalog</code> makes one.
+                  </>
+                ) : (
+                  <>
+                    <code>monoscope convert</code> puts it into a folder, <code>monoscope catalog</code> makes one there.
+                  </>
+                )}
               </Empty>
             );
           return (
