@@ -13,6 +13,8 @@ type Curve = List["curves"][number];
 // As in src/features/completeness/plot.ts: few enough points that each is a share of many concepts; a concept that never occurs has a place too.
 const GROUPS = 8;
 const HALF = 0.5;
+// The autoencoders' points have the same places, and often the same share: none.
+const BESIDE_PX = 5;
 const SHAPES = ["circle", "triangle", "square", "diamond", "star", "cross"] as const;
 
 export function CompletenessCurves() {
@@ -108,7 +110,7 @@ function chartOf(curves: readonly Curve[]): PlotOptions {
   const steps = Array.from({ length: 81 }, (_, i) => from * (to / from) ** (i / 80));
   return {
     marginTop: 28,
-    marginLeft: 44,
+    marginLeft: 48,
     marginRight: 16,
     marginBottom: 40,
     x: {
@@ -150,6 +152,7 @@ function chartOf(curves: readonly Curve[]): PlotOptions {
             fill: stroke,
             symbol: SHAPES[i % SHAPES.length]!,
             r: 4,
+            dx: BESIDE_PX * (i - (curves.length - 1) / 2),
             title: ({ share, of }: Group) => `${autoencoder}: ${Math.round(100 * share)} % of ${of} concepts`,
           }),
         ];

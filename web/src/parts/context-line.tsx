@@ -2,6 +2,7 @@
 import { useState } from "react";
 import type { Example } from "../api.ts";
 import { count, decimal } from "../format.ts";
+import { carried, carrier } from "./characters.ts";
 import { TokenStrip } from "./token-strip.tsx";
 import "./context-line.css";
 
@@ -27,7 +28,7 @@ export function ContextLine({ example, largest }: ContextLineProps) {
       </button>
       {open ? (
         <div className="whole">
-          <TokenStrip tokens={tokens} activations={activations} largest={largest} peak={peak} />
+          <TokenStrip tokens={tokens} activations={carried(tokens, activations)} largest={largest} peak={carrier(tokens, peak)} />
           <div className="source">
             document {document}, from token {count(offset)}
           </div>
@@ -40,7 +41,9 @@ export function ContextLine({ example, largest }: ContextLineProps) {
 }
 
 /** One line, cut at both ends. */
-export function KeyInContext({ example: { tokens, activations, peak }, largest }: ContextLineProps) {
+export function KeyInContext({ example: { tokens, ...example }, largest }: ContextLineProps) {
+  const activations = carried(tokens, example.activations);
+  const peak = carrier(tokens, example.peak);
   return (
     <div className="kwic">
       <div className="before">
