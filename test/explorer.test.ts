@@ -81,7 +81,7 @@ const overflow = (page: Page) => page.evaluate("(scrollTo(10_000, 0), scrollX)")
 const soon = <T>(read: () => T) => expect.poll(read, { timeout: 20_000 });
 const side = (page: Page, name: "plain" | "steered") => page.getByRole("region", { name }).last();
 const rows = (page: Page) => page.locator(".list-row:not(.coming)");
-const focused = (page: Page) => page.evaluate("document.activeElement.getAttribute('aria-label')");
+const focused = (page: Page) => page.evaluate("document.activeElement.ariaLabel ?? document.activeElement.textContent");
 
 async function say(page: Page, text: string): Promise<void> {
   await page.getByLabel("Message").fill(text);
@@ -329,7 +329,7 @@ test("a text that is typed shows where the feature fires", async () => {
 
 /** The share of the picture's points that have a colour of their own. */
 async function drawn(page: Page): Promise<number> {
-  const picture = (await page.locator(".map-frame canvas").screenshot()).toString("base64");
+  const picture = (await page.locator(".map-frame canvas[role=img]").screenshot()).toString("base64");
   return (await page.evaluate(`(async () => {
     const image = new Image();
     image.src = "data:image/png;base64,${picture}";
@@ -349,7 +349,7 @@ test("the map draws features; a lasso makes a list of them, words light them up,
   await list.getByText("5 in view").waitFor();
   await list.getByRole("link", { name: "#5 Fires at “<file_sep>”" }).waitFor(); // described by nobody
   await soon(() => drawn(page)).toBeGreaterThan(40);
-  const { x, y, width, height } = (await page.locator(".map-frame canvas").boundingBox())!;
+  const { x, y, width, height } = (await page.locator(".map-frame canvas[role=img]").boundingBox())!;
   const at = (right: number, down: number) => [x + right * width, y + down * height] as const;
 
   await page.getByRole("button", { name: "Lasso" }).click();
@@ -370,6 +370,20 @@ test("the map draws features; a lasso makes a list of them, words light them up,
   );
   await list.getByRole("button", { name: "Clear" }).click();
 
+  // By key: a circle in the middle, moved to the left and up, as far as the first two.
+  await page.getByRole("button", { name: "Lasso" }).press("Enter");
+  await page.getByRole("button", { name: "Circle of the lasso" }).waitFor();
+  const counted = page.locator(".map-circle-count");
+  await counted.getByText(/^0 features$/).waitFor();
+  for (const key of [..."+++"]) await page.keyboard.press(key);
+  for (let i = 0; i < 8; i++) for (const key of ["ArrowLeft", "ArrowUp"]) await page.keyboard.press(key);
+  await counted.getByText(/^2 features$/).waitFor();
+  expect(await violations(page)).toEqual([]);
+  await page.keyboard.press("Enter");
+  await list.getByText("2 in the lasso").waitFor();
+  expect(await focused(page)).toBe("Lasso");
+  await list.getByRole("button", { name: "Clear" }).click();
+
   await page.getByLabel("Light up features").fill("#3");
   await list.getByText("1 found").waitFor();
   await page.getByLabel("Light up features").fill("");
@@ -380,6 +394,16 @@ test("the map draws features; a lasso makes a list of them, words light them up,
   await page.locator(".map-tip").getByText("feature 3 of bridges").waitFor();
   await page.mouse.click(middleX + half, middleY + half);
   await page.waitForURL("**/small/features/3");
+  // j and k go on through the map's list: those that fire most often first.
+  const { density } = (await (await fetch(`${server.url}/api/autoencoders/small/map`)).json()) as { density: number[] };
+  const order = [0, 1, 2, 3, 5].sort((a, b) => density[[0, 1, 2, 3, 5].indexOf(b)]! - density[[0, 1, 2, 3, 5].indexOf(a)]!);
+  const place = order.indexOf(3);
+  await page.getByText(`${place + 1} of 5 in view`).waitFor();
+  await page.keyboard.press(place < 4 ? "j" : "k");
+  const beside = place < 4 ? place + 1 : place - 1;
+  await page.waitForURL(`**/small/features/${order[beside]}`);
+  await page.reload();
+  await page.getByText(`${beside + 1} of 5 in view`).waitFor();
   expect(errors).toEqual([]);
 });
 
@@ -387,7 +411,7 @@ test("two fingers bring the map nearer and move it, with the places under them",
   const { page } = await visit("/small/map", { hasTouch: true, reducedMotion: "reduce" });
   await page.getByText("5 in view").waitFor();
   await soon(() => drawn(page)).toBeGreaterThan(40);
-  const { x, y, width, height } = (await page.locator(".map-frame canvas").boundingBox())!;
+  const { x, y, width, height } = (await page.locator(".map-frame canvas[role=img]").boundingBox())!;
   const [middleX, middleY] = [x + width / 2, y + height / 2];
   const devtools = await page.context().newCDPSession(page);
   const touch = (type: "touchStart" | "touchMove" | "touchEnd", ...points: [number, number][]) =>
@@ -407,6 +431,16 @@ test("two fingers bring the map nearer and move it, with the places under them",
   const [cameraX, cameraY, distance] = camera();
   expect(cameraX).toBeCloseTo((-right / (height / 2)) * distance!, 2);
   expect(cameraY).toBeCloseTo((down / (height / 2)) * distance!, 2);
+
+  // One finger draws, once the button says so.
+  await page.getByRole("button", { name: "Whole" }).click();
+  await page.getByText("5 in view").waitFor();
+  await page.getByRole("button", { name: "Lasso" }).tap();
+  const at = (right: number, below: number): [number, number] => [x + right * width, y + below * height];
+  await touch("touchStart", at(0.02, 0.02));
+  for (const corner of [at(0.02, 0.55), at(0.6, 0.55), at(0.6, 0.02), at(0.02, 0.03)]) await touch("touchMove", corner);
+  await touch("touchEnd");
+  await page.getByText("2 in the lasso").waitFor();
 });
 
 test("where nothing can be drawn, the list stands for the map", async () => {

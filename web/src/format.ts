@@ -34,6 +34,13 @@ export function signed(value: number, digits = 2): string {
   return `${value > 0 ? "+" : ""}${minus(value.toFixed(digits))}`;
 }
 
+const RIGHT_TO_LEFT = /[\u0590-\u08FF\uFB1D-\uFDFF\uFE70-\uFEFC]/;
+
+/** A description whose quoted words may run from right to left: each by itself, so that what stands around them keeps its order. */
+export function isolated(text: string): string {
+  return RIGHT_TO_LEFT.test(text) ? text.replace(/“([^”]*)”/g, "“\u2068$1\u2069”") : text;
+}
+
 /** A hyphen for minus is too short beside figures. */
 function minus(text: string): string {
   return text.replace("-", "−");

@@ -4,23 +4,27 @@ import { useSearchParams } from "wouter";
 import { DEEPEST, PAGE, pageQuery } from "../features/pages.ts";
 import { readState, requestOf, writeState } from "../features/state.ts";
 import { featurePath } from "../parts/feature.tsx";
+import { useTrail } from "./trail.ts";
 
 /** A feature to go to, and its address. */
 export interface Stop {
   readonly feature: number;
   readonly path: string;
+  /** Kept in the browser's history. */
+  readonly state?: object;
 }
 
 export interface Beside {
   readonly previous: Stop | undefined;
   readonly next: Stop | undefined;
-  /** The list: its address, the feature's place in it from 1 on, and how long it is, if that is known. */
-  readonly list?: { readonly path: string; readonly place: number; readonly total: number | undefined };
+  /** The list: its address, the feature's place in it from 1 on, how long it is, if that is known, and what it is called, unless it is a search's. */
+  readonly list?: { readonly path: string; readonly place: number; readonly total: number | undefined; readonly name?: string };
 }
 
 /** @param dSae undefined while it is not known */
 export function useBeside(sae: string, feature: number, dSae: number | undefined): Beside {
   const [query] = useSearchParams();
+  const trail = useTrail(feature);
   const hit = hitOf(query);
   const state = readState(query);
   const request = hit === undefined ? undefined : requestOf(state);
@@ -32,6 +36,13 @@ export function useBeside(sae: string, feature: number, dSae: number | undefined
   // The address may be of a list that has changed since, or was never one.
   const own = hit === undefined ? undefined : results[pages.indexOf(Math.floor(hit / PAGE))];
   const lost = hit === undefined || own === undefined || own.isError || (own.data !== undefined && found(hit) !== feature);
+  if (trail) {
+    const place = trail.features.indexOf(feature);
+    const at = (other: number | undefined): Stop | undefined =>
+      other === undefined ? undefined : { feature: other, path: featurePath(sae, other), state: { trail } };
+    const list = { path: trail.path, place: place + 1, total: trail.features.length, name: trail.name };
+    return { previous: at(trail.features[place - 1]), next: at(trail.features[place + 1]), list };
+  }
   if (lost) {
     const at = (number: number): Stop => ({ feature: number, path: featurePath(sae, number) });
     return {

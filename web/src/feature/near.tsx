@@ -1,21 +1,23 @@
 /** @file Features that have to do with one: near in direction, active together, and what it is in the other autoencoders. */
 import { type Feature, useFamily } from "../api.ts";
 import { count, decimal, percent } from "../format.ts";
-import { FeatureLink } from "../parts/feature.tsx";
+import { FeatureLink, featurePath } from "../parts/feature.tsx";
 import { Few } from "../parts/few.tsx";
 import { Section } from "../parts/section.tsx";
+import { type Trail, trailAround } from "./trail.ts";
 import "./near.css";
 
 const FEW = 6;
 
-export function Neighbours({ sae, data: { neighbours } }: { sae: string; data: Feature }) {
+export function Neighbours({ sae, data: { feature: own, neighbours } }: { sae: string; data: Feature }) {
   if (neighbours.length === 0) return null;
+  const trail = trailFrom(sae, own, "neighbours of", neighbours);
   return (
     <Section title="Neighbours" note="cosine of the directions">
       <Few items={neighbours} few={FEW} what="neighbours" className="near">
         {({ feature, cosine, name }) => (
           <li key={feature}>
-            <FeatureLink sae={sae} feature={feature} name={name} />
+            <FeatureLink sae={sae} feature={feature} name={name} trail={trail} />
             <span className="mono">{cosine.toFixed(3)}</span>
           </li>
         )}
@@ -24,14 +26,15 @@ export function Neighbours({ sae, data: { neighbours } }: { sae: string; data: F
   );
 }
 
-export function Coactive({ sae, data: { coactive } }: { sae: string; data: Feature }) {
+export function Coactive({ sae, data: { feature: own, coactive } }: { sae: string; data: Feature }) {
   if (coactive.length === 0) return null;
+  const trail = trailFrom(sae, own, "active together with", coactive);
   return (
     <Section title="Active together" note="share of its firing · times as often as by chance">
       <Few items={coactive} few={FEW} what="features" className="near">
         {({ feature, share, lift, name }) => (
           <li key={feature}>
-            <FeatureLink sae={sae} feature={feature} name={name} />
+            <FeatureLink sae={sae} feature={feature} name={name} trail={trail} />
             <span className="mono">
               {percent(share)} · {decimal(lift)} ×
             </span>
@@ -43,7 +46,7 @@ export function Coactive({ sae, data: { coactive } }: { sae: string; data: Featu
 }
 
 /** Its relatives in smaller autoencoders are what it may have split from, those in larger ones what it splits into. */
-export function Relations({ data: { relations }, dSae }: { data: Feature; dSae: number | undefined }) {
+export function Relations({ sae, data: { feature: own, relations }, dSae }: { sae: string; data: Feature; dSae: number | undefined }) {
   const family = useFamily().data;
   const sizeOf = (id: string) => family?.autoencoders.find((sae) => sae.id === id)?.dSae ?? 0;
   const groups = Map.groupBy(relations, ({ autoencoder }) => autoencoder);
@@ -56,7 +59,7 @@ export function Relations({ data: { relations }, dSae }: { data: Feature; dSae: 
       <Few items={related} few={FEW} what="features" className="near">
         {({ feature, cosine, coactivation, name }) => (
           <li key={feature}>
-            <FeatureLink sae={id} feature={feature} name={name} />
+            <FeatureLink sae={id} feature={feature} name={name} trail={trailFrom(sae, own, `in ${id} related to`, related)} />
             <span className="mono">
               {cosine.toFixed(3)}
               {coactivation !== undefined && ` · ${percent(coactivation)}`}
@@ -66,4 +69,12 @@ export function Relations({ data: { relations }, dSae }: { data: Feature; dSae: 
       </Few>
     </Section>
   ));
+}
+
+function trailFrom(sae: string, own: number, relation: string, others: readonly { readonly feature: number }[]): Trail {
+  return trailAround(
+    `${relation} #${own}`,
+    featurePath(sae, own),
+    others.map(({ feature }) => feature),
+  );
 }

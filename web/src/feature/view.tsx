@@ -26,11 +26,12 @@ export default function FeatureView({ sae, feature }: { sae: string; feature: nu
   const family = useFamily().data;
   const dSae = family?.autoencoders.find(({ id }) => id === sae)?.dSae;
   const { previous, next, list } = useBeside(sae, feature, dSae);
+  const thing = list ? (list.name ? "of the list" : "hit") : "feature";
   useTitle(query.data?.description?.text ?? `Feature ${feature} of ${sae}`);
   useAhead(sae, next?.feature, previous?.feature);
   useKeys({
-    j: next && (() => go(next.path)),
-    k: previous && (() => go(previous.path)),
+    j: next && (() => go(next.path, next)),
+    k: previous && (() => go(previous.path, previous)),
     s: () => go(steerPath(sae, feature, query.data?.steering?.share ?? FIRST_SHARE)),
   });
   return (
@@ -45,8 +46,9 @@ export default function FeatureView({ sae, feature }: { sae: string; feature: nu
             </span>
             {list && (
               <Link href={list.path}>
-                hit {count(list.place)}
-                {list.total !== undefined && ` of ${count(list.total)}`}
+                {!list.name && "hit "}
+                {count(list.place)}
+                {list.total !== undefined && ` of ${count(list.total)}`} {list.name}
               </Link>
             )}
           </p>
@@ -55,8 +57,8 @@ export default function FeatureView({ sae, feature }: { sae: string; feature: nu
         </div>
         {!query.isError && (
           <div className="actions">
-            <Step to={previous} name={list ? "Previous hit" : "Previous feature"} sign="←" />
-            <Step to={next} name={list ? "Next hit" : "Next feature"} sign="→" />
+            <Step to={previous} name={`Previous ${thing}`} sign="←" />
+            <Step to={next} name={`Next ${thing}`} sign="→" />
             <Link className="button primary" href={steerPath(sae, feature, query.data?.steering?.share ?? FIRST_SHARE)}>
               Steer with it
             </Link>
@@ -130,7 +132,7 @@ function Whole({ sae, data, dSae }: { sae: string; data: Feature; dSae: number |
           {!silent && <Shares data={data} />}
           <Neighbours sae={sae} data={data} />
           <Coactive sae={sae} data={data} />
-          <Relations data={data} dSae={dSae} />
+          <Relations sae={sae} data={data} dSae={dSae} />
           {data.map && <Spot sae={sae} data={data} />}
         </aside>
       </div>
@@ -141,7 +143,7 @@ function Whole({ sae, data, dSae }: { sae: string; data: Feature; dSae: number |
 function Step({ to, name, sign }: { to: Stop | undefined; name: string; sign: string }) {
   if (to === undefined) return null;
   return (
-    <Link className="button" href={to.path} aria-label={`${name}, ${to.feature}`} title={name}>
+    <Link className="button" href={to.path} state={to.state} aria-label={`${name}, ${to.feature}`} title={name}>
       {sign}
     </Link>
   );

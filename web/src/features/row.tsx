@@ -2,7 +2,7 @@
 import { Link } from "wouter";
 import type { SearchHit } from "../api.ts";
 import { hitPath } from "../feature/beside.ts";
-import { decimal, percent, signed } from "../format.ts";
+import { decimal, isolated, percent, signed } from "../format.ts";
 import { KeyInContext } from "../parts/context-line.tsx";
 import { SmallHistogram } from "../parts/histogram.tsx";
 import type { MatchKind } from "./list.tsx";
@@ -33,7 +33,7 @@ export function Row({ sae, hit, list, index, top, match }: RowProps) {
       <td className="index number-column">{feature}</td>
       <td className="what">
         <Link href={hitPath(sae, feature, list, index)} className={description ? "" : "undescribed"}>
-          {description?.text ?? `Feature ${feature}`}
+          {description ? isolated(description.text) : `Feature ${feature}`}
         </Link>
         {example ? (
           <KeyInContext example={example} largest={largest} />

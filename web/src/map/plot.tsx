@@ -16,8 +16,12 @@ import type { FeatureMap } from "../api.ts";
 import { useDebounced } from "../debounce.ts";
 import { percent } from "../format.ts";
 import { type Rgb, themeColour, useThemeChange } from "../parts/theme-colours.ts";
+import { Circle } from "./circle.tsx";
 import type { Colouring } from "./colouring.ts";
+import { type Disc, inDisc } from "./disc.ts";
 import { usePointNames } from "./names.ts";
+import { directRenderer } from "./renderer.ts";
+import { Budget, spread, thinned } from "./thinning.ts";
 
 /** Where the camera looks, in a plane from −1 to 1, and from how far: half of what is seen of it from top to bottom. */
 export interface Camera {
@@ -45,10 +49,12 @@ interface PlotProps {
   readonly colouring: Colouring;
   /** Points that stand out; undefined where all do. */
   readonly lit: readonly number[] | undefined;
-  readonly lasso: boolean;
+  /** Drawn with the mouse or a finger, or moved with keys. */
+  readonly lasso: "drawn" | "keys" | undefined;
   readonly start: Camera;
   readonly onOpen: (index: number) => void;
-  readonly onLasso: (indices: number[]) => void;
+  /** @param indices undefined when it was left */
+  readonly onLasso: (indices: number[] | undefined) => void;
   readonly onView: (camera: Camera, inView: number[]) => void;
 }
 
@@ -74,10 +80,12 @@ export function Plot({ ref, sae, map, colouring, lit, lasso, start, onOpen, onLa
   const canvas = useRef<HTMLCanvasElement>(null);
   const plot = useRef<Scatterplot>(undefined);
   const [tip, setTip] = useState<Tip>();
+  const pressed = useRef({ held: false, x: 0, y: 0, moved: 0 });
 
   const lassoed = useEffectEvent(onLasso);
   const viewed = useEffectEvent(onView);
   const first = useEffectEvent(() => start);
+  const shining = useEffectEvent(() => lit);
 
   const paint = useEffectEvent(() => {
     const colour = (name: string): Rgb => themeColour(frame.current!, name);
@@ -92,8 +100,13 @@ export function Plot({ ref, sae, map, colouring, lit, lasso, start, onOpen, onLa
 
   useEffect(() => {
     const { width, height } = frame.current!.getBoundingClientRect();
+    const surface = document.createElement("canvas");
+    frame.current!.prepend(surface);
+    const renderer = directRenderer(surface);
+    renderer.resize(width, height);
     const scatterplot = createScatterplot({
       canvas: canvas.current!,
+      renderer,
       ...{ width, height },
       pointSize: pointSize(map.feature.length),
       pointOutlineWidth: 1,
@@ -111,11 +124,41 @@ export function Plot({ ref, sae, map, colouring, lit, lasso, start, onOpen, onLa
     });
     plot.current = scatterplot;
     let timer: ReturnType<typeof setTimeout> | undefined;
+    let order: Uint32Array | undefined;
+    const budget = new Budget(map.feature.length);
+    const thin = () => {
+      if (budget.points < map.feature.length) {
+        order ??= spread(map.feature.length);
+        void scatterplot.filter(thinned(order, budget.points, shining()), { preventEvent: true });
+      } else if (scatterplot.get("isPointsFiltered")) void scatterplot.unfilter({ preventEvent: true });
+    };
+    const rest = () => {
+      if (!scatterplot.get("isPointsFiltered")) return;
+      void scatterplot.unfilter({ preventEvent: true });
+      // How opaque points are follows from how many are in view, which is counted when the view is set.
+      scatterplot.view([...scatterplot.get("cameraView")], { preventEvent: true });
+      lightUp();
+    };
+    let moving = false;
+    scatterplot.subscribe("drawing", (frame) => {
+      // The library's types leave this out, too.
+      const { isViewChanged } = frame as typeof frame & { isViewChanged: boolean };
+      if (!isViewChanged || !scatterplot.get("isPointsDrawn")) return;
+      if (!moving) thin();
+      moving = true;
+      const began = performance.now();
+      requestAnimationFrame(() => {
+        if (moving && budget.took(performance.now() - began)) thin();
+      });
+    });
     const tell = () => {
-      if (!scatterplot.get("isPointsDrawn")) {
+      // Between two movements of a hand that holds the map it does not rest.
+      if (!scatterplot.get("isPointsDrawn") || pressed.current.held) {
         timer = setTimeout(tell, SETTLED_MS);
         return;
       }
+      moving = false;
+      rest();
       const [x, y] = scatterplot.get("cameraTarget");
       viewed({ x, y, distance: scatterplot.get("cameraDistance") }, scatterplot.get("pointsInView"));
     };
@@ -129,18 +172,30 @@ export function Plot({ ref, sae, map, colouring, lit, lasso, start, onOpen, onLa
       if (place) setTip({ index, x: place[0], y: place[1] });
     });
     scatterplot.subscribe("pointOut", () => setTip(undefined));
+    scatterplot.subscribe("lassoStart", rest);
     scatterplot.subscribe("lassoEnd", () => lassoed([...scatterplot.get("selectedPoints")]));
     const observer = new ResizeObserver(([entry]) => {
       const { width, height } = entry!.contentRect;
-      if (width > 0 && height > 0) void scatterplot.set({ width, height });
+      if (width > 0 && height > 0) {
+        renderer.resize(width, height);
+        void scatterplot.set({ width, height });
+      }
       clearTimeout(timer);
       timer = setTimeout(tell, SETTLED_MS);
     });
     observer.observe(frame.current!);
+    const release = () => {
+      pressed.current.held = false;
+    };
+    const releases = ["pointerup", "pointercancel"] as const;
+    for (const name of releases) addEventListener(name, release);
     return () => {
       clearTimeout(timer);
+      for (const name of releases) removeEventListener(name, release);
       observer.disconnect();
       scatterplot.destroy();
+      renderer.destroy();
+      surface.remove();
       plot.current = undefined;
     };
   }, [map]);
@@ -168,7 +223,7 @@ export function Plot({ ref, sae, map, colouring, lit, lasso, start, onOpen, onLa
   }, [lit]);
   useThemeChange(() => paint());
   useEffect(() => {
-    void plot.current?.set({ mouseMode: lasso ? "lasso" : "panZoom" });
+    void plot.current?.set({ mouseMode: lasso === "drawn" ? "lasso" : "panZoom" });
   }, [lasso]);
 
   useImperativeHandle(ref, () => {
@@ -176,10 +231,7 @@ export function Plot({ ref, sae, map, colouring, lit, lasso, start, onOpen, onLa
       const transition = !matchMedia("(prefers-reduced-motion: reduce)").matches;
       void plot.current?.zoomToLocation([x, y], within(distance), { transition, transitionDuration: MOVE_MS });
     };
-    const camera = (): Camera => {
-      const [x, y] = plot.current?.get("cameraTarget") ?? [0, 0];
-      return { x, y, distance: plot.current?.get("cameraDistance") ?? 1 };
-    };
+    const camera = () => cameraOf(plot.current);
     return {
       look,
       zoom: (factor) => look({ ...camera(), distance: camera().distance * factor }),
@@ -192,26 +244,72 @@ export function Plot({ ref, sae, map, colouring, lit, lasso, start, onOpen, onLa
   });
 
   useTwoFingers(canvas, plot);
+  useDrawingFinger(canvas, lasso === "drawn");
+  const places = useMemo(() => ({ x: scaled(map.x, map), y: scaled(map.y, map) }), [map]);
+  const pointsIn = ({ x, y, radius }: Disc): number[] => {
+    const { x: cameraX, y: cameraY, distance } = cameraOf(plot.current);
+    return inDisc(places, { x: cameraX + x * distance, y: cameraY + y * distance, radius: radius * distance });
+  };
 
-  const pressed = useRef({ x: 0, y: 0 });
-  const open = ({ clientX, clientY }: PointerEvent) => {
-    if (!lasso && tip && Math.hypot(clientX - pressed.current.x, clientY - pressed.current.y) < CLICK_PX) onOpen(tip.index);
+  const follow = ({ clientX, clientY }: PointerEvent) => {
+    const { x, y, moved } = pressed.current;
+    pressed.current.moved = Math.max(moved, Math.hypot(clientX - x, clientY - y));
+  };
+  const open = (event: PointerEvent) => {
+    follow(event);
+    if (!lasso && tip && pressed.current.moved < CLICK_PX) onOpen(tip.index);
   };
 
   return (
-    <div ref={frame} className={`map-frame${lasso ? " lassoing" : ""}${tip && !lasso ? " pointing" : ""}`}>
+    <div ref={frame} className={`map-frame${lasso === "drawn" ? " lassoing" : ""}${tip && !lasso ? " pointing" : ""}`}>
       <canvas
         ref={canvas}
         role="img"
         aria-label={`Map of ${map.feature.length} features; those in view are listed beside it`}
         onPointerDown={({ clientX, clientY }) => {
-          pressed.current = { x: clientX, y: clientY };
+          pressed.current = { held: true, x: clientX, y: clientY, moved: 0 };
         }}
+        onPointerMove={follow}
         onPointerUp={open}
       />
+      {lasso === "keys" && (
+        <Circle
+          aspect={frame.current!.clientWidth / frame.current!.clientHeight}
+          within={pointsIn}
+          onChosen={onLasso}
+          onLeave={() => onLasso(undefined)}
+        />
+      )}
       {tip && <TipBox sae={sae} map={map} tip={tip} width={frame.current!.clientWidth} />}
     </div>
   );
+}
+
+function cameraOf(plot: Scatterplot | undefined): Camera {
+  const [x, y] = plot?.get("cameraTarget") ?? [0, 0];
+  return { x, y, distance: plot?.get("cameraDistance") ?? 1 };
+}
+
+/** One finger draws the lasso: the library hears mice alone. */
+function useDrawingFinger(canvas: RefObject<HTMLCanvasElement | null>, active: boolean): void {
+  useEffect(() => {
+    if (!active) return;
+    const element = canvas.current!;
+    const asMouse = { touchstart: "mousedown", touchmove: "mousemove", touchend: "mouseup", touchcancel: "mouseup" } as const;
+    const pass = (event: TouchEvent) => {
+      const finger = event.changedTouches[0]!;
+      if (event.touches.length > 1) return;
+      event.preventDefault(); // or the page is scrolled
+      const { clientX, clientY } = finger;
+      const buttons = event.touches.length;
+      if (event.type === "touchstart") element.dispatchEvent(new MouseEvent("mouseenter", { clientX, clientY }));
+      element.dispatchEvent(new MouseEvent(asMouse[event.type as keyof typeof asMouse], { clientX, clientY, buttons, bubbles: true }));
+    };
+    for (const name of Object.keys(asMouse) as (keyof typeof asMouse)[]) element.addEventListener(name, pass, { passive: false });
+    return () => {
+      for (const name of Object.keys(asMouse) as (keyof typeof asMouse)[]) element.removeEventListener(name, pass);
+    };
+  }, [canvas, active]);
 }
 
 /** Two fingers move the map and bring it nearer, with the places under them; one scrolls the page, and taps. */

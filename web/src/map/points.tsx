@@ -2,6 +2,7 @@
 import { useMutation } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import type { FeatureMap } from "../api.ts";
+import type { Trail } from "../feature/trail.ts";
 import { count } from "../format.ts";
 import { FeatureLink } from "../parts/feature.tsx";
 import { Failed } from "../parts/state.tsx";
@@ -16,11 +17,13 @@ interface PointsProps {
   readonly note: string;
   /** Points in the order in which they are listed. */
   readonly points: readonly number[];
+  /** What the list is called where one goes through it. */
+  readonly trail: Trail;
   readonly onClear?: (() => void) | undefined;
   readonly onPoint?: (index: number | undefined) => void;
 }
 
-export function Points({ sae, map, title, note, points, onClear, onPoint }: PointsProps) {
+export function Points({ sae, map, title, note, points, trail, onClear, onPoint }: PointsProps) {
   const [shown, setShown] = useState({ points, most: PAGE });
   const most = shown.points === points ? shown.most : PAGE;
   const visible = useMemo(() => points.slice(0, most), [points, most]);
@@ -31,10 +34,10 @@ export function Points({ sae, map, title, note, points, onClear, onPoint }: Poin
     () =>
       visible.map((index) => (
         <li key={index} data-index={index}>
-          <FeatureLink sae={sae} feature={map.feature[index]!} name={nameOf(index)} />
+          <FeatureLink sae={sae} feature={map.feature[index]!} name={nameOf(index)} trail={trail} />
         </li>
       )),
-    [sae, map, visible, nameOf],
+    [sae, map, visible, nameOf, trail],
   );
   return (
     <section className="map-list" aria-label="Features of the map">

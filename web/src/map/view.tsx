@@ -1,8 +1,9 @@
 /** @file The map: all features on a plane, where those whose decoders point the same way lie together. */
-import { useEffect, useMemo, useRef, useState } from "react";
+import { type Ref, useEffect, useMemo, useRef, useState } from "react";
 import { useLocation, useSearchParams } from "wouter";
 import { type FeatureMap, type SearchPage, type SearchRequest, useFamily, useMap, useSearch } from "../api.ts";
 import { useDebounced } from "../debounce.ts";
+import { trailAround } from "../feature/trail.ts";
 import { readBox } from "../features/query.ts";
 import { count } from "../format.ts";
 import { featurePath } from "../parts/feature.tsx";
@@ -76,7 +77,8 @@ function Whole({ sae, map }: { sae: string; map: FeatureMap }) {
   const at = pointOf.get(Number(query.get("at") ?? Number.NaN));
   const [start] = useState(() => (at === undefined ? readCamera(query.get("view")) : cameraAt(map, at)));
   const [inView, setInView] = useState<number[]>();
-  const [lassoing, setLassoing] = useState(false);
+  const [lassoing, setLassoing] = useState<"drawn" | "keys">();
+  const lassoButton = useRef<HTMLButtonElement>(null);
   const [lassoed, setLassoed] = useState<number[]>();
 
   const [box, setBox] = useState(query.get("q") ?? "");
@@ -97,6 +99,16 @@ function Whole({ sae, map }: { sae: string; map: FeatureMap }) {
   const ranked = useMemo(() => [...map.feature.keys()].sort((a, b) => map.density[b]! - map.density[a]!), [map]);
   const byDensity = useMemo(() => among(ranked, lassoed ?? inView), [ranked, lassoed, inView]);
   const listed = !lassoed && hits ? hits : byDensity;
+  const name = lassoed ? "in the lasso" : hits ? "found" : "in view";
+  const trailAt = (place: number) =>
+    trailAround(
+      name,
+      `/${encodeURIComponent(sae)}/map`,
+      listed.map((index) => map.feature[index]!),
+      place,
+    );
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what else it is made of does not change without these
+  const trail = useMemo(() => trailAt(0), [listed, name]);
 
   return (
     <>
@@ -134,7 +146,7 @@ function Whole({ sae, map }: { sae: string; map: FeatureMap }) {
               ))}
             </select>
           </label>
-          {drawable && <Moves plot={plot} lassoing={lassoing} onLassoing={setLassoing} />}
+          {drawable && <Moves plot={plot} lassoButton={lassoButton} lassoing={lassoing !== undefined} onLassoing={setLassoing} />}
         </div>
         <div className="map-picture">
           {drawable ? (
@@ -146,10 +158,11 @@ function Whole({ sae, map }: { sae: string; map: FeatureMap }) {
               lit={lit}
               lasso={lassoing}
               start={start}
-              onOpen={(index) => go(featurePath(sae, map.feature[index]!))}
+              onOpen={(index) => go(featurePath(sae, map.feature[index]!), { state: { trail: trailAt(listed.indexOf(index)) } })}
               onLasso={(indices) => {
-                setLassoing(false);
-                setLassoed(indices.length > 0 ? indices : undefined);
+                if (lassoing === "keys") lassoButton.current?.focus();
+                setLassoing(undefined);
+                if (indices) setLassoed(indices.length > 0 ? indices : undefined);
               }}
               onView={(camera, indices) => {
                 setInView(indices);
@@ -175,6 +188,7 @@ function Whole({ sae, map }: { sae: string; map: FeatureMap }) {
             title={titleOf(lassoed, hits, number === undefined ? found.data : undefined, inView?.length ?? map.feature.length)}
             note={!lassoed && hits ? "the best first" : "those that fire most often first"}
             points={listed}
+            trail={trail}
             onPoint={(index) => plot.current?.point(index)}
             onClear={lassoed ? () => setLassoed(undefined) : hits ? () => setBox("") : at === undefined ? undefined : () => put("at", "")}
           />
@@ -195,10 +209,11 @@ function among(points: number[], chosen: readonly number[] | undefined): number[
 interface MovesProps {
   readonly plot: { readonly current: PlotHandle | null };
   readonly lassoing: boolean;
-  readonly onLassoing: (lassoing: boolean) => void;
+  readonly lassoButton: Ref<HTMLButtonElement>;
+  readonly onLassoing: (lassoing: "drawn" | "keys" | undefined) => void;
 }
 
-function Moves({ plot, lassoing, onLassoing }: MovesProps) {
+function Moves({ plot, lassoButton, lassoing, onLassoing }: MovesProps) {
   const moves = [
     ["Zoom in", "+", () => plot.current?.zoom(0.6)],
     ["Zoom out", "−", () => plot.current?.zoom(1 / 0.6)],
@@ -210,11 +225,13 @@ function Moves({ plot, lassoing, onLassoing }: MovesProps) {
   return (
     <>
       <button
+        ref={lassoButton}
         type="button"
         className="button"
         aria-pressed={lassoing}
-        title="Draw around features to list them; with Shift held, at any time"
-        onClick={() => onLassoing(!lassoing)}
+        title="Draw around features to list them; with Shift held, at any time. By key, a circle is moved over them."
+        // A click of a key counts none of the mouse's.
+        onClick={({ detail }) => onLassoing(lassoing ? undefined : detail === 0 ? "keys" : "drawn")}
       >
         Lasso
       </button>

@@ -2,7 +2,8 @@
 import type { ReactNode } from "react";
 import { Link } from "wouter";
 import type { Description as Described, Feature } from "../api.ts";
-import { percent } from "../format.ts";
+import type { Trail } from "../feature/trail.ts";
+import { isolated, percent } from "../format.ts";
 import "./feature.css";
 
 export function featurePath(sae: string, feature: number): string {
@@ -13,13 +14,15 @@ interface FeatureLinkProps {
   readonly sae: string;
   readonly feature: number;
   readonly name?: string | undefined;
+  /** The list that it is in, which j and k follow from there. */
+  readonly trail?: Trail | undefined;
 }
 
-export function FeatureLink({ sae, feature, name }: FeatureLinkProps) {
+export function FeatureLink({ sae, feature, name, trail }: FeatureLinkProps) {
   return (
-    <Link className="feature-link" href={featurePath(sae, feature)} title={name}>
+    <Link className="feature-link" href={featurePath(sae, feature)} title={name} state={trail && { trail }}>
       <span className="index">#{feature}</span>
-      {name !== undefined && <span className="name">{name}</span>}
+      {name !== undefined && <span className="name">{isolated(name)}</span>}
     </Link>
   );
 }
@@ -38,7 +41,7 @@ export function Description({ description: { text, by, scores } }: { description
   });
   return (
     <div className="description">
-      <p>{text}</p>
+      <p>{isolated(text)}</p>
       <div className="scores">
         <span>{by === "automatic" ? "made from the evidence, without a model" : `written by ${by}`}</span>
         {known.map(({ score, meaning, value }) => (
@@ -82,5 +85,5 @@ export function Stat({ name, value, unit, meaning }: StatProps) {
 
 /** Its description, or what stands for one. */
 export function titleOf({ feature, name }: Feature): string {
-  return name ?? `Feature ${feature}`;
+  return name === undefined ? `Feature ${feature}` : isolated(name);
 }
