@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { type HubFailures, startHub } from "../src/model/hub.fixture.ts";
+import { type HubSettings, hubForEachTest } from "../src/model/hub.fixture.ts";
 import { openFixture } from "../src/server/explorer/explorer.fixture.ts";
 import { MONOSCOPE } from "./command.ts";
 
@@ -14,6 +14,7 @@ const COMMAND = [...MONOSCOPE, "explore"];
 let fixture: Awaited<ReturnType<typeof openFixture>>;
 let saes: string;
 const children: ChildProcess[] = [];
+const hub = hubForEachTest();
 beforeAll(async () => {
   fixture = await openFixture();
   saes = join(fixture.root, "saes");
@@ -25,13 +26,9 @@ afterAll(() => fixture.close());
 
 /** Starts the command in the folder of the fixture. */
 function explore(...args: string[]) {
-  return exploreWith({}, ...args);
-}
-
-function exploreWith(env: Record<string, string>, ...args: string[]) {
   const child = spawn(process.execPath, [...COMMAND, ...args], {
     cwd: fixture.root,
-    env: { ...process.env, NO_COLOR: "1", MONOSCOPE_DATA: join(fixture.root, "data"), MONOSCOPE_TOKEN: undefined, ...env },
+    env: { ...process.env, NO_COLOR: "1", MONOSCOPE_DATA: join(fixture.root, "data"), MONOSCOPE_TOKEN: undefined },
     stdio: ["ignore", "pipe", "pipe"],
   });
   children.push(child);
@@ -44,22 +41,14 @@ function exploreWith(env: Record<string, string>, ...args: string[]) {
   return { child, printed, ended };
 }
 
-/** A hub that has one of the fixture's autoencoders, in SAELens' layout. */
-async function hubOf(name: string, failures: HubFailures = {}) {
+/** Starts a hub that has one of the fixture's autoencoders, in SAELens' layout. */
+async function startHubWith(name: string, settings: HubSettings = {}) {
   const content = (file: string) => readFile(join(saes, name, file));
-  const hub = await startHub(
-    "someone/saes",
-    {
-      [`${name}/cfg.json`]: { content: await content("cfg.json"), small: true },
-      [`${name}/sae_weights.safetensors`]: { content: await content("sae_weights.safetensors") },
-    },
-    failures,
-  );
-  return {
-    close: hub.close,
-    requests: hub.requests,
-    env: { HF_ENDPOINT: hub.url, HF_HUB_CACHE: join(fixture.root, "hub"), HF_HUB_OFFLINE: "" },
+  const files = {
+    [`${name}/cfg.json`]: { content: await content("cfg.json"), small: true },
+    [`${name}/sae_weights.safetensors`]: { content: await content("sae_weights.safetensors") },
   };
+  return hub.start("someone/saes", files, settings);
 }
 
 /** It fails with this sentence, and without a stack. */
@@ -91,10 +80,9 @@ test("refuses a port that somebody has", async () => {
 });
 
 test("says where it is, answers there, also of what the hub has, and ends on Ctrl-C in the middle of an answer", async () => {
-  const hub = await hubOf("small");
-  const { child, printed, ended } = exploreWith(hub.env, "someone/saes/small", join(saes, "large"), "--port", "0", "--json");
+  await startHubWith("small");
+  const { child, printed, ended } = explore("someone/saes/small", join(saes, "large"), "--port", "0", "--json");
   await expect.poll(() => printed.stdout, { timeout: 60_000 }).toMatch(/\n$/);
-  hub.close();
   const { url, model, autoencoders } = JSON.parse(printed.stdout) as { url: string; model: string; autoencoders: object[] };
   expect(autoencoders).toEqual([
     { id: "small", place: "someone/saes/small" },
@@ -134,17 +122,13 @@ test("says where it is, answers there, also of what the hub has, and ends on Ctr
 });
 
 test("is stopped with Ctrl-C while it fetches", async () => {
-  const hub = await hubOf("small", { stall: true });
-  try {
-    const { child, ended } = exploreWith({ ...hub.env, HF_HUB_CACHE: join(fixture.root, "empty") }, "someone/saes/small", "--port", "0");
-    await expect.poll(() => hub.requests.some(({ url }) => url.includes("/resolve/")), { timeout: 60_000 }).toBe(true);
-    child.kill("SIGINT");
-    const { code, stdout, stderr } = await ended;
-    expect([code, stdout]).toEqual([130, ""]);
-    expect(stderr.trim().split("\n")).toHaveLength(1);
-  } finally {
-    hub.close();
-  }
+  const { requests } = await startHubWith("small", { stall: true });
+  const { child, ended } = explore("someone/saes/small", "--port", "0");
+  await expect.poll(() => requests.some(({ url }) => url.includes("/resolve/")), { timeout: 60_000 }).toBe(true);
+  child.kill("SIGINT");
+  const { code, stdout, stderr } = await ended;
+  expect([code, stdout]).toEqual([130, ""]);
+  expect(stderr.trim().split("\n")).toHaveLength(1);
 });
 
 test("a token is asked for where one was given", async () => {
