@@ -142,6 +142,7 @@ describe("answers", () => {
     expect((await search({ text: "bridges", where: { "map.x": { min: 2 } } })).map(({ feature, in: where }) => [feature, where])).toEqual([
       [2, "description"],
       [3, "description"],
+      [5, "examples"],
     ]);
     const [nearest] = await search({ like: 3, limit: 1 });
     expect(nearest!.feature).not.toBe(3);

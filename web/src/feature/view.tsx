@@ -48,7 +48,8 @@ export default function FeatureView({ sae, feature }: { sae: string; feature: nu
               <Link href={list.path}>
                 {!list.name && "hit "}
                 {count(list.place)}
-                {list.total !== undefined && ` of ${count(list.total)}`} {list.name}
+                {list.total !== undefined && ` of ${count(list.total)}`}
+                {list.name && ` ${list.name}`}
               </Link>
             )}
           </p>
