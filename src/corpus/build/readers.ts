@@ -389,9 +389,17 @@ function statements(field: string, value: unknown): string[] {
   return words.length < 60 ? [] : [`${field}: ${words}`];
 }
 
-/** Synsets as short entries, those of one parent together. */
-function* wordnetEntries(data: string): Generator<string> {
-  const synsets = new Map<string, { words: string[]; gloss: string; parents: string[]; children: string[] }>();
+/** A set of synonyms of WordNet. */
+export interface Synset {
+  words: string[];
+  gloss: string;
+  /** Relations to other sets: `@` above, `~` below, `&` similar (wninput(5WN)), with the part of speech of the other. */
+  pointers: { symbol: string; target: string; part: string }[];
+}
+
+/** Reads a data file of WordNet, wndb(5WN), by the offset of each set. */
+export function synsetsOf(data: string): Map<string, Synset> {
+  const synsets = new Map<string, Synset>();
   for (const line of data.split("\n")) {
     if (!/^\d{8} /.test(line)) continue;
     const bar = line.indexOf(" | ");
@@ -399,9 +407,22 @@ function* wordnetEntries(data: string): Generator<string> {
     const words = Array.from({ length: Number.parseInt(fields[3]!, 16) }, (_, i) =>
       fields[4 + 2 * i]!.replaceAll("_", " ").replace(/\([a-z]+\)$/, ""),
     );
-    const pointers = fields.slice(5 + 2 * words.length);
-    const parents = pointers.flatMap((pointer, i) => (pointer === "@" || pointer === "@i" ? [pointers[i + 1]!] : []));
-    synsets.set(fields[0]!, { words, gloss: line.slice(bar + 3).trim(), parents, children: [] });
+    const at = 4 + 2 * words.length;
+    const pointers = Array.from({ length: Number(fields[at]) }, (_, i) => {
+      const [symbol, target, part] = fields.slice(at + 1 + 4 * i);
+      return { symbol: symbol!, target: target!, part: part! };
+    });
+    synsets.set(fields[0]!, { words, gloss: line.slice(bar + 3).trim(), pointers });
+  }
+  return synsets;
+}
+
+/** Synsets as short entries, those of one parent together. */
+function* wordnetEntries(data: string): Generator<string> {
+  const synsets = new Map<string, { words: string[]; gloss: string; parents: string[]; children: string[] }>();
+  for (const [id, { words, gloss, pointers }] of synsetsOf(data)) {
+    const parents = pointers.flatMap(({ symbol, target }) => (symbol === "@" || symbol === "@i" ? [target] : []));
+    synsets.set(id, { words, gloss, parents, children: [] });
   }
   for (const [id, { parents }] of synsets) synsets.get(parents[0] ?? "")?.children.push(id);
   const define = ({ words, gloss }: { words: string[]; gloss: string }) => {
