@@ -5,7 +5,7 @@ import { dirname, join, resolve } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
 const ROOT = resolve(import.meta.dirname, "..");
-const HOUSE = ["tensor", "model", "corpus", "activations", "sae", "features", "interventions", "monitor", "server", "cli"];
+const HOUSE = ["tensor", "model", "corpus", "activations", "sae", "features", "interventions", "findings", "monitor", "server", "cli"];
 
 let house: string;
 beforeAll(() => {

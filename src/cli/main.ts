@@ -25,6 +25,7 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   search: async () => (await import("./search.ts")).searchCommand(),
   complete: async () => (await import("./complete.ts")).completeCommand(),
   measure: async () => (await import("./measure.ts")).measureCommand(),
+  findings: async () => (await import("./findings.ts")).findingsCommand(),
   pack: async () => (await import("./pack.ts")).packCommand(),
   export: async () => (await import("./export.ts")).exportCommand(),
   describe: async () => (await import("./describe.ts")).describeCommand(),

@@ -1,0 +1,140 @@
+/**
+ * @file Which features are about which concepts, on labelled texts: chosen on one half, tested on the other, beside the best neuron, a linear probe, and a feature of an autoencoder of a model with
+ * random weights. After Templeton et al. 2024, "Feature interpretability" and "Features vs. neurons"; for the random control Heap et al. 2025.
+ */
+import { auroc } from "../../features/auroc.ts";
+import type { Feature } from "../../features/feature.ts";
+import { row } from "../../tensor/matrix.ts";
+import { aurocInterval, type Interval } from "../interval.ts";
+import { trainProbe } from "../linear-probe.ts";
+import type { TextPeaks } from "../text-peaks.ts";
+import { type ConceptSet, type LabelledText, markerFinder } from "./concept-set.ts";
+
+/** How well a number tells the concept's texts of the testing half from others. */
+export interface Telling {
+  /** From texts that share their surface with the concept's. */
+  readonly hard: Interval;
+  /** From ordinary texts. */
+  readonly plain: number;
+}
+
+export interface FeatureTelling extends Telling {
+  readonly feature: number;
+  /** Share of the concept's texts on which it fires. */
+  readonly sensitivity: number;
+  /** Share of the catalogue's examples that have one of the concept's markers, by activation interval, lowest first; missing where the concept has no markers, NaN where an interval is empty. */
+  readonly specificity?: readonly number[];
+}
+
+export interface ConceptResult {
+  readonly concept: string;
+  readonly family: string;
+  /** Texts of the testing half. */
+  readonly texts: { readonly positive: number; readonly hard: number; readonly plain: number };
+  /** By autoencoder. */
+  readonly features: Readonly<Record<string, FeatureTelling>>;
+  readonly neuron: Telling & { readonly neuron: number };
+  readonly probe: Telling;
+  /** The best feature of an autoencoder of a model with random weights. */
+  readonly random?: Telling & { readonly feature: number };
+}
+
+export interface StudiedAutoencoder {
+  readonly name: string;
+  /** What the catalogue says of a feature. */
+  readonly feature: (feature: number) => Promise<Pick<Feature, "intervals">>;
+}
+
+/**
+ * Studies one concept. @param index place of each of the concept's texts among those that `peaks` are of @param peaks of the autoencoders, in their order
+ * @param random the same of the random model's autoencoder @param decode token ids to text
+ */
+export async function studyConcept(
+  { name, family, texts, markers }: ConceptSet,
+  index: readonly number[],
+  saes: readonly StudiedAutoencoder[],
+  peaks: TextPeaks,
+  random: TextPeaks | undefined,
+  decode: (tokens: readonly number[]) => string,
+): Promise<ConceptResult> {
+  const halves = { choose: groupsOf(texts, index, "choose"), test: groupsOf(texts, index, "test") };
+  const { test } = halves;
+  const features: Record<string, FeatureTelling> = {};
+  for (const [s, sae] of saes.entries()) {
+    const best = bestFeature(peaks.features[s]!, halves.choose);
+    const values = peaks.features[s]!.get(best)!;
+    const specificity = markers && (await specificityOf((await sae.feature(best)).intervals, markerFinder(markers), decode));
+    features[sae.name] = {
+      feature: best,
+      ...telling((text) => values[text]!, test),
+      sensitivity: test.positive.filter((text) => values[text]! > 0).length / test.positive.length,
+      ...(specificity && { specificity }),
+    };
+  }
+  const columns = new Map(
+    Array.from({ length: peaks.neurons.cols }, (_, n) => [n, (text: number) => row(peaks.neurons, text)[n]!] as const),
+  );
+  const neuron = best(columns, halves.choose);
+  const chosen = [...halves.choose.positive, ...halves.choose.hard, ...halves.choose.plain];
+  const probe = trainProbe(
+    peaks.residual,
+    chosen,
+    chosen.map((_, i) => i < halves.choose.positive.length),
+  );
+  const control = random && bestFeature(random.features[0]!, halves.choose);
+  const ofControl = control === undefined ? undefined : random!.features[0]!.get(control)!;
+  return {
+    concept: name,
+    family,
+    texts: { positive: test.positive.length, hard: test.hard.length, plain: test.plain.length },
+    features,
+    neuron: { neuron, ...telling(columns.get(neuron)!, test) },
+    probe: telling((text) => probe(row(peaks.residual, text)), test),
+    ...(ofControl && { random: { feature: control!, ...telling((text) => ofControl[text]!, test) } }),
+  };
+}
+
+interface Groups {
+  readonly positive: readonly number[];
+  readonly hard: readonly number[];
+  readonly plain: readonly number[];
+}
+
+function groupsOf(texts: readonly LabelledText[], index: readonly number[], half: LabelledText["half"]): Groups {
+  const those = (fits: (text: LabelledText) => boolean) => index.filter((_, i) => texts[i]!.half === half && fits(texts[i]!));
+  return {
+    positive: those(({ label }) => label === 1),
+    hard: those(({ kind }) => kind === "hard"),
+    plain: those(({ kind }) => kind === "plain"),
+  };
+}
+
+function bestFeature(peaks: ReadonlyMap<number, Float32Array>, groups: Groups): number {
+  // One that fires on none of the positives tells nothing.
+  const candidates = [...peaks].filter(([, values]) => groups.positive.some((text) => values[text]! > 0));
+  return best(new Map(candidates.sort(([a], [b]) => a - b).map(([feature, values]) => [feature, (text: number) => values[text]!])), groups);
+}
+
+/** The column that tells best, hard and plain negatives weighing the same. */
+function best(columns: ReadonlyMap<number, (text: number) => number>, { positive, hard, plain }: Groups): number {
+  let found = { column: -1, score: Number.NEGATIVE_INFINITY };
+  for (const [column, of] of columns) {
+    const on = positive.map(of);
+    const score = auroc(on, hard.map(of)) + auroc(on, plain.map(of));
+    if (score > found.score) found = { column, score };
+  }
+  return found.column;
+}
+
+function telling(of: (text: number) => number, { positive, hard, plain }: Groups): Telling {
+  const on = positive.map(of);
+  return { hard: aurocInterval(on, hard.map(of)), plain: auroc(on, plain.map(of)) };
+}
+
+async function specificityOf(
+  intervals: Feature["intervals"],
+  isMarked: (text: string) => boolean,
+  decode: (tokens: readonly number[]) => string,
+): Promise<number[]> {
+  return intervals.map(({ examples }) => examples.filter(({ tokens }) => isMarked(decode(tokens))).length / examples.length);
+}
