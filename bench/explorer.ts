@@ -1,5 +1,5 @@
 /**
- * @file How soon the explorer shows a feature, and how smoothly its map moves: `npm run bench:explorer -- [--features 65536] [--json]`. A server in a process of its own, on an autoencoder
+ * @file How soon the explorer shows a feature, and how smoothly its map moves: `npm run bench:explorer -- [--features 65536 | --sae FOLDER] [--json]`. A server in a process of its own, on an autoencoder
  * and a catalogue of made-up features, and Chromium, which draws in software; each visit is a page of its own with an empty cache.
  */
 import { spawn } from "node:child_process";
@@ -25,6 +25,7 @@ import { direction, type SyntheticCatalog, writeSynthetic } from "./synthetic-ca
 interface Options {
   features: number;
   visits: number;
+  sae?: string;
   json: boolean;
 }
 
@@ -37,18 +38,20 @@ interface Visits {
 const EXAMPLES = 20;
 const CLUSTERS = 300;
 const DRAG_MS = 5000;
+const SETTLING_MS = 1500;
 const FIRST_PAINT = `performance.getEntriesByName("first-contentful-paint")[0]?.startTime`;
 
 const program = new Command("bench:explorer")
   .description("how soon the explorer shows a feature, and how smoothly its map moves")
   .option("--features <n>", "features of the autoencoder", wholeNumber(64), 65_536)
+  .option("--sae <folder>", "an autoencoder with a catalogue and a map, in place of a made-up one")
   .option("--visits <n>", "features that are visited", wholeNumber(), 15)
   .option("--json", "print one JSON object on standard output and nothing else", false)
-  .action(async ({ features, visits, json }: Options) => {
+  .action(async ({ features: wanted, visits, sae: given, json }: Options) => {
     const folder = await mkdtemp(join(tmpdir(), "bench-explorer-"));
     try {
-      const sae = join(folder, "sae");
-      await writeAutoencoder(sae, features);
+      const sae = given ?? join(folder, "sae");
+      if (given === undefined) await writeAutoencoder(sae, wanted);
       const main = fileURLToPath(new URL("../src/cli/main.ts", import.meta.url));
       const server = spawn(process.execPath, ["--import", "tsx", main, "explore", sae, "--port", "0", "--json"], {
         stdio: ["ignore", "pipe", "inherit"],
@@ -57,20 +60,22 @@ const program = new Command("bench:explorer")
       try {
         const [line] = (await once(createInterface({ input: server.stdout }), "line")) as [string];
         const { url } = JSON.parse(line) as { url: string };
-        await visit(browser, `${url}/sae/features/0`); // the first visit reads what all share
+        const { autoencoders } = (await (await fetch(`${url}/api/family`)).json()) as { autoencoders: { id: string; dSae: number }[] };
+        const { id, dSae: features } = autoencoders[0]!;
+        await visit(browser, `${url}/${id}/features/0`); // the first visit reads what all share
         const shown: Awaited<ReturnType<typeof visit>>[] = [];
-        for (let i = 0; i < visits; i++) shown.push(await visit(browser, `${url}/sae/features/${mix(i, 1) % features}`));
+        for (let i = 0; i < visits; i++) shown.push(await visit(browser, `${url}/${id}/features/${mix(i, 1) % features}`));
         const firstPaint = summary(shown.map(({ paint }) => paint));
         // What this browser takes on this machine for a page of one word.
         const empty: number[] = [];
         for (let i = 0; i < visits; i++) empty.push(await paintOf(browser, `data:text/html,<title>empty</title>empty`));
         const emptyPage = summary(empty);
         const contexts = summary(shown.map(({ contexts }) => contexts));
-        const map = await framesOfMap(browser, `${url}/sae/map`);
+        const map = await framesOfMap(browser, `${url}/${id}/map`);
         if (json) console.log(JSON.stringify({ features, visits, firstPaint, emptyPage, contexts, map, machine: machine() }));
         else
           console.log(
-            `first paint ${firstPaint.median} ms, at the most ${firstPaint.slowest} (a page of one word: ${emptyPage.median} and ${emptyPage.slowest}); the feature's contexts ${contexts.median} ms, at the most ${contexts.slowest}; map after ${map.drawn} ms, ${map.framesPerSecond} frames/s while it is dragged`,
+            `first paint ${firstPaint.median} ms, at the most ${firstPaint.slowest} (a page of one word: ${emptyPage.median} and ${emptyPage.slowest}); the feature's contexts ${contexts.median} ms, at the most ${contexts.slowest}; map after ${map.drawn} ms, ${map.framesPerSecond} frames/s while it is dragged (${map.blinking} while only a dot blinks)`,
           );
       } finally {
         await browser.close();
@@ -130,25 +135,38 @@ async function paintOf(browser: Browser, url: string): Promise<number> {
   return paint;
 }
 
-async function framesOfMap(browser: Browser, url: string): Promise<{ drawn: number; framesPerSecond: number }> {
+/** Beside the map that is dragged, the same page with nothing but a dot that blinks: more this browser does not do on this machine. */
+async function framesOfMap(browser: Browser, url: string): Promise<{ drawn: number; framesPerSecond: number; blinking: number }> {
   const page: Page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
   const asked = performance.now();
   await page.goto(url);
-  const canvas = page.locator(".map-frame canvas").first();
-  await canvas.waitFor();
+  await page.getByText(/\d in view$/).waitFor();
   const drawn = Math.round(performance.now() - asked);
+  const canvas = page.locator(".map-frame canvas[role=img]");
   const box = (await canvas.boundingBox())!;
   await page.evaluate(`window.frames0 = 0; (function next() { window.frames0++; requestAnimationFrame(next); })()`);
+  const perSecond = (frames: number, ms: number) => Math.round((frames / (ms / 1000)) * 10) / 10;
   await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
   await page.mouse.down();
   const began = performance.now();
   for (let step = 0; performance.now() - began < DRAG_MS; step++)
     await page.mouse.move(box.x + box.width / 2 + 150 * Math.sin(step / 5), box.y + box.height / 2 + 100 * Math.cos(step / 5));
+  const framesPerSecond = perSecond((await page.evaluate("window.frames0")) as number, performance.now() - began);
   await page.mouse.up();
-  const frames = (await page.evaluate("window.frames0")) as number;
-  const framesPerSecond = Math.round((frames / ((performance.now() - began) / 1000)) * 10) / 10;
+  await page.waitForTimeout(SETTLING_MS);
+  const blinks = (await page.evaluate(`new Promise((done) => {
+    const dot = document.body.appendChild(document.createElement("div"));
+    dot.style.cssText = "position:fixed;top:0;left:0;width:10px;height:10px";
+    const began = performance.now();
+    let frames = 0;
+    (function next() {
+      dot.style.background = frames++ % 2 ? "red" : "blue";
+      if (performance.now() - began < ${DRAG_MS}) requestAnimationFrame(next);
+      else done(frames);
+    })();
+  })`)) as number;
   await page.close();
-  return { drawn, framesPerSecond };
+  return { drawn, framesPerSecond, blinking: perSecond(blinks, DRAG_MS) };
 }
 
 function summary(times: readonly number[]): Visits {
