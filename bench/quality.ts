@@ -15,12 +15,14 @@ import { checkFreeSpace, writeTextWhole, writeWhole } from "../src/files.ts";
 import { normal, seededRandom } from "../src/random.ts";
 import { architectureOf, initialise } from "../src/sae/architectures/architecture.ts";
 import { SparseAutoencoder } from "../src/sae/autoencoder.ts";
+import { foldForInference } from "../src/sae/fold.ts";
+import { writeAutoencoder } from "../src/sae/formats/index.ts";
 import { createEngine } from "../src/sae/kernels/index.ts";
 import { type Recipe, type RecipeInput, recipe } from "../src/sae/recipe.ts";
 import { train } from "../src/sae/training.ts";
 import { encodeHalf } from "../src/tensor/float16.ts";
 import { type Matrix, matrix, rowRange } from "../src/tensor/matrix.ts";
-import { f32Tensor, openSafetensors, writeSafetensors } from "../src/tensor/safetensors.ts";
+import { f32Tensor, writeSafetensors } from "../src/tensor/safetensors.ts";
 import { runCommand } from "./command.ts";
 import { type Machine, machine } from "./machine.ts";
 import { checkPython, type PeerResult, runPeer } from "./peers.ts";
@@ -40,6 +42,7 @@ interface Options {
   seed: number;
   threads: number;
   out: string;
+  keep?: string;
   json: boolean;
 }
 
@@ -121,9 +124,10 @@ const program = new Command("bench:quality")
   .option("--seed <n>", "seed of weights and of the order of batches", wholeNumber(0), 0)
   .addOption(threadsOption())
   .option("--out <folder>", "where batches, runs and weights go (3 GB at 2 million tokens)", "runs/quality")
+  .option("--keep <folder>", "train the peers alone, and keep what they trained here, for `monoscope findings quality --beside`")
   .option("--json", "print one JSON object on standard output and nothing else", false)
   .action(async (storePath: string, options: Options) => {
-    const { peers, features, batch, tokens, heldOut, trainers, starts, seed, threads, out, json } = options;
+    const { peers, features, batch, tokens, heldOut, trainers, starts, seed, threads, out, keep, json } = options;
     const say = json ? () => {} : (line: string) => console.log(line);
     await checkPython(peers);
     const store = await openStore(storePath);
@@ -135,6 +139,40 @@ const program = new Command("bench:quality")
     const recipes: Record<string, Recipe> = Object.fromEntries(
       trainers.map((trainer) => [trainer, recipe({ ...settings[trainer]!.ours, dSae: features })]),
     );
+    const scaled = matrix(
+      rest.rows,
+      rest.cols,
+      rest.data.map((value) => value * data.statistics.scale),
+    );
+    /** @returns what a peer said, and the autoencoder that it trained, for scaled inputs */
+    const peerOf = async (trainer: string, start: Start) => {
+      const folder = join(out, `${trainer}-${start}`);
+      const flags: Record<string, number | string> = { features, seed, threads, ...settings[trainer]!.theirs };
+      const index = trainers.indexOf(trainer);
+      if (start === "same")
+        flags.start = await writeStart(recipes[trainer]!, data.statistics, { index, seed, folder: out, trainer, threads });
+      const result = await trainedPeer(
+        peers,
+        trainer,
+        { ...flags, data: data.path, "held-out": data.heldOutPath, save: folder },
+        `${folder}.json`,
+      );
+      if (result.skipped !== undefined) return { skipped: result.skipped };
+      const sae = await SparseAutoencoder.open(folder, { threads });
+      const measured = await measure(sae, scaled);
+      agree(measured.fvu, result, folder);
+      return { result, sae, measured };
+    };
+    if (keep !== undefined) {
+      for (const trainer of trainers)
+        for (const start of starts) {
+          const trained = await peerOf(trainer, start);
+          const folder = join(keep, `${trainer}-${start}`);
+          if (trained.sae) await keepPeer(folder, trained.sae, trained.result, { ...data.statistics, ...store.provenance });
+          say(`${trainer}, ${start} start: ${trained.sae ? `${show(trained.measured)}, in ${folder}` : trained.skipped}`);
+        }
+      return;
+    }
     for (const { architecture } of Object.values(recipes))
       recipes[`${architecture}-defaults`] ??= recipe({ architecture, dSae: features, k: options.k, l1: options.l1, l0: options.l0 });
     const line = new ProgressLine("training ours");
@@ -151,38 +189,17 @@ const program = new Command("bench:quality")
     const ours = new Map<string, Measured>();
     for (const [i, name] of Object.keys(recipes).entries()) ours.set(name, await measure(saes[i]!, rest));
 
-    const scaled = matrix(
-      rest.rows,
-      rest.cols,
-      rest.data.map((value) => value * data.statistics.scale),
-    );
     const rows: Row[] = [];
     const versions: Record<string, string> = {};
-    for (const [i, trainer] of trainers.entries()) {
+    for (const trainer of trainers) {
       const mine = ours.get(trainer)!;
       const row: Row = { architecture: recipes[trainer]!.architecture, trainer, ours: mine, peer: {} };
       for (const start of starts) {
-        const folder = join(out, `${trainer}-${start}`);
-        const flags: Record<string, number | string> = { features, seed, threads, ...settings[trainer]!.theirs };
-        if (start === "same")
-          flags.start = await writeStart(recipes[trainer]!, data.statistics, { index: i, seed, folder: out, trainer, threads });
-        const result = await trainedPeer(
-          peers,
-          trainer,
-          { ...flags, data: data.path, "held-out": data.heldOutPath, save: folder },
-          `${folder}.json`,
-        );
-        Object.assign(versions, result.versions);
-        if (result.skipped) row.peer[start] = { skipped: result.skipped };
-        else {
-          const sae =
-            trainer === "sparsify-topk"
-              ? await openSparsify(folder, store.dIn, options)
-              : await SparseAutoencoder.open(folder, { threads });
-          const theirs = await measure(sae, scaled);
-          agree(theirs.fvu, result, folder);
-          row.peer[start] = { ...theirs, ratio: mine.fvu / theirs.fvu };
-        }
+        const theirs = await peerOf(trainer, start);
+        if (theirs.sae) {
+          Object.assign(versions, theirs.result.versions);
+          row.peer[start] = { ...theirs.measured, ratio: mine.fvu / theirs.measured.fvu };
+        } else row.peer[start] = { skipped: theirs.skipped };
         say(`${trainer}, ${start} start: ours ${show(mine)}; theirs ${show(row.peer[start]!)}`);
       }
       rows.push(row);
@@ -332,28 +349,17 @@ async function trainedPeer(
   return result;
 }
 
-/** What sparsify's `save_to_disk` writes: its encoder is [features, dIn], like ours. */
-async function openSparsify(
+/** Writes what a peer trained in the format of its library, for the model's own activations instead of scaled ones. Changes `sae`. */
+async function keepPeer(
   folder: string,
-  dIn: number,
-  { features: dSae, k, threads }: Options,
-): Promise<Pick<SparseAutoencoder, "encode" | "decode">> {
-  const engine = createEngine({ dIn, dSae, activation: { kind: "topk", k }, applyBDecToInput: true, threads });
-  const file = await openSafetensors(join(folder, "sae.safetensors"));
-  try {
-    for (const [name, tensor, shape] of [
-      ["encoder.weight", "wEnc", [dSae, dIn]],
-      ["encoder.bias", "bEnc", [dSae]],
-      ["W_dec", "wDec", [dSae, dIn]],
-      ["b_dec", "bDec", [dIn]],
-    ] as const) {
-      file.expectShape(name, shape);
-      engine.write(tensor, await file.read(name));
-    }
-  } finally {
-    await file.close();
-  }
-  return engine;
+  { parts }: SparseAutoencoder,
+  { trainer, versions = {} }: PeerResult,
+  { scale, model, hook }: Pick<InputStatistics, "scale"> & Pick<ActivationSource["provenance"], "model" | "hook">,
+): Promise<void> {
+  foldForInference(parts.engine, scale, false);
+  const [format, name] = trainer.startsWith("sparsify") ? (["sparsify", "eai-sparsify"] as const) : (["saelens", "sae-lens"] as const);
+  const metadata = { model_name: model, hook_name: hook, monoscope: { trainer: `${name} ${versions[name]}` } };
+  await writeAutoencoder(folder, { ...parts, metadata }, { format });
 }
 
 /** FVU, Σ‖x − x̂‖² / Σ‖x − mean(x)‖², and L0 over all rows. */

@@ -20,6 +20,18 @@ type Random = () => number;
 /** Numbers that lengths and offsets should not be. */
 const HOSTILE = [0, 1, 0x7f, 0xff, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff];
 
+/** What settings should not be. */
+const ODD = [null, true, -1, 1e308, "", "x", [], {}, [null]];
+
+/** The JSON value with something odd, or nothing, in place of one that is in it. */
+function odd(value: unknown, random: Random): unknown {
+  const keys = typeof value === "object" && value !== null ? Object.keys(value) : [];
+  if (keys.length === 0 || random() < 0.2) return ODD[Math.floor(random() * ODD.length)];
+  const key = keys[Math.floor(random() * keys.length)]!;
+  const other = random() < 0.1 ? undefined : odd((value as Record<string, unknown>)[key], random);
+  return Array.isArray(value) ? value.with(Number(key), other) : { ...(value as object), [key]: other };
+}
+
 function damaged(bytes: Buffer, random: Random, others: readonly Buffer[]): Buffer {
   const below = (n: number) => Math.floor(random() * n);
   // Headers, directories and configurations decide more than numbers do: they lie at the ends.
@@ -89,7 +101,8 @@ export async function fuzz(fixtures: string, open: (path: string) => Promise<voi
       const random = seededRandom(seed + cases);
       const { name, file, bytes } = files[Math.floor(random() * files.length)]!;
       const path = join(folder, name, file);
-      await writeFile(path, damaged(bytes, random, contents));
+      const isOdd = file.endsWith(".json") && random() < 0.5;
+      await writeFile(path, isOdd ? JSON.stringify(odd(JSON.parse(bytes.toString()), random)) : damaged(bytes, random, contents));
       const begin = process.cpuUsage();
       const outcome = await open(file.endsWith(".json") ? join(folder, name) : path).then(
         () => "opened",

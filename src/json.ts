@@ -14,6 +14,12 @@ export function asObject(value: unknown, where: string): JsonObject {
   return value;
 }
 
+/** @throws FormatError unless `value`, which `where` names, is a list of JSON objects */
+export function asObjects(value: unknown, where: string): readonly JsonObject[] {
+  if (!Array.isArray(value)) throw new FormatError(`${where} is not a list`);
+  return value.map((each, i) => asObject(each, `${where}[${i}]`));
+}
+
 /** What a file holds, if there is one. @throws FormatError when it is larger than `limit`, in bytes */
 export async function textIfAny(path: string, limit: number): Promise<string | undefined> {
   const found = await stat(path).catch(() => undefined);

@@ -8,6 +8,8 @@ import { isFresh } from "./fresh.ts";
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome"];
 const WEB = resolve(import.meta.dirname, "../web");
+/** The one file that the page has in common with the server. */
+const SHARED = resolve(import.meta.dirname, "../src/features/token-names.ts");
 
 /** Draws WebGL in software, as it is everywhere. @throws Error when there is no Chromium */
 export async function launchChromium(...args: string[]): Promise<Browser> {
@@ -23,7 +25,7 @@ export async function launchChromium(...args: string[]): Promise<Browser> {
 
 /** The folder of the page: `npm run build`'s if nothing has changed since, otherwise it is built into `folder`. */
 export async function builtPage(folder: string): Promise<string> {
-  if (isFresh(join(PAGE_FOLDER, "index.html"), WEB)) return PAGE_FOLDER;
+  if (isFresh(join(PAGE_FOLDER, "index.html"), WEB, SHARED)) return PAGE_FOLDER;
   await build({ configFile: join(WEB, "vite.config.ts"), logLevel: "error", build: { outDir: folder, emptyOutDir: true } });
   return folder;
 }

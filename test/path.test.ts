@@ -85,6 +85,9 @@ describe("activations", () => {
       code: "E_CANCELLED",
     });
     await expect(openStore(path)).rejects.toThrow(`is unfinished: 1 of ${live.blocks} shards`);
+    await expect(openStore(path, { tokens: 9000 })).rejects.toThrow("is unfinished: 1 of ");
+    const begun = await openStore(path, { tokens: 8192 });
+    expect([begun.blocks, begun.provenance.contexts]).toEqual([1, 128]);
     const shards: number[] = [];
     const store = await harvestToStore(model, corpus.train, path, { onProgress: ({ tokens }) => shards.push(tokens) });
     expect(shards).toHaveLength(live.blocks - 1);

@@ -20,19 +20,27 @@ export interface Provenance {
   readonly model: string;
   readonly hook: string;
   readonly contextSize: number;
+  /** How many of the text's contexts, from the first on. */
   readonly contexts: number;
   /** Residual norm above which a token was left out as a sink. */
   readonly sinkThreshold: number;
-  /** SHA-256 over the token ids of all contexts. */
+  /** SHA-256 over the token ids of all contexts of the text. */
   readonly corpus: string;
 }
 
-/** @throws ShapeError unless `contexts` are as many and as long as those that the activations are of */
+/** @throws ShapeError unless `contexts` are as long as those that the activations are of, and at least as many */
 export function checkContexts(provenance: Provenance, contexts: ContextSet): void {
-  if (contexts.size !== provenance.contexts || contexts.contextSize !== provenance.contextSize)
+  if (contexts.size < provenance.contexts || contexts.contextSize !== provenance.contextSize)
     throw new ShapeError(
       `the activations are of ${provenance.contexts} contexts of ${provenance.contextSize} tokens, the text has ${contexts.size} of ${contexts.contextSize}`,
     );
+}
+
+/** The blocks of a source that have its first contexts, at least `contexts` of them; all, where it has no more. */
+export function firstContexts(source: ActivationSource, contexts: number): ActivationSource {
+  const perBlock = contextsPerBlock(source.provenance.contextSize);
+  const blocks = Math.min(source.blocks, Math.ceil(contexts / perBlock));
+  return { ...source, blocks, provenance: { ...source.provenance, contexts: Math.min(source.provenance.contexts, blocks * perBlock) } };
 }
 
 /** Several sources as one, their blocks one after the other. @throws ArgumentError when they are of different models, places or contexts */
@@ -68,9 +76,13 @@ export function joinSources(sources: readonly ActivationSource[]): ActivationSou
 // Seconds of harvesting, so that little is lost when a run is killed, and 9 MB on disk at d_in 576.
 const TOKENS_PER_BLOCK = 8192;
 
+function contextsPerBlock(contextSize: number): number {
+  return Math.max(1, Math.floor(TOKENS_PER_BLOCK / contextSize));
+}
+
 /** Activations computed by the model when they are asked for: nothing is stored, every pass costs a harvest. */
 export async function liveSource(model: LanguageModel, contexts: ContextSet): Promise<ActivationSource> {
-  const perBlock = Math.max(1, Math.floor(TOKENS_PER_BLOCK / contexts.contextSize));
+  const perBlock = contextsPerBlock(contexts.contextSize);
   const provenance: Provenance = {
     model: model.id,
     hook: model.site,

@@ -15,7 +15,7 @@ import { encodeHalf } from "../tensor/float16.ts";
 import { matrix } from "../tensor/matrix.ts";
 import { openSafetensors, writeSafetensors } from "../tensor/safetensors.ts";
 import type { ActivationBlock } from "./harvest.ts";
-import { type ActivationSource, liveSource, type Provenance } from "./source.ts";
+import { type ActivationSource, firstContexts, liveSource, type Provenance } from "./source.ts";
 
 const FORMAT = "monoscope-activations-1";
 
@@ -110,17 +110,15 @@ export async function isStore(path: string): Promise<boolean> {
   return (await readManifest(path).catch(() => undefined)) !== undefined;
 }
 
-/** Opens a finished store. Each shard's checksum is verified when it is first read. @throws NotFoundError, FormatError, ChecksumError */
-export async function openStore(path: string): Promise<ActivationSource> {
+/**
+ * Opens a store. Each shard's checksum is verified when it is first read. @param tokens opens its first contexts only, which have about so many; then it need not be finished, if it has these
+ * @throws NotFoundError, FormatError, ChecksumError
+ */
+export async function openStore(path: string, { tokens }: { tokens?: number | undefined } = {}): Promise<ActivationSource> {
   const manifest = await readManifest(path);
   if (manifest === undefined) throw new NotFoundError(`${path} holds no activations (no manifest.json). \`monoscope harvest\` makes them.`);
-  if (manifest.shards.length < manifest.blocks) {
-    throw new FormatError(
-      `${path} is unfinished: ${manifest.shards.length} of ${manifest.blocks} shards. Run the same harvest again; it goes on from there.`,
-    );
-  }
   const verified = new Set<number>();
-  return {
+  const whole: ActivationSource = {
     dIn: manifest.dIn,
     blocks: manifest.blocks,
     provenance: manifest.provenance,
@@ -135,6 +133,14 @@ export async function openStore(path: string): Promise<ActivationSource> {
       return readShard(file, shard, manifest.dIn);
     },
   };
+  const source = tokens === undefined ? whole : firstContexts(whole, Math.ceil(tokens / whole.provenance.contextSize));
+  if (manifest.shards.length < source.blocks) {
+    const wanted = source.blocks < manifest.blocks ? `the first ${source.blocks}` : manifest.blocks;
+    throw new FormatError(
+      `${path} is unfinished: ${manifest.shards.length} of ${wanted} shards. Run the same harvest again; it goes on from there.`,
+    );
+  }
+  return source;
 }
 
 async function readShard(path: string, { rows, sinks }: Shard, dIn: number): Promise<ActivationBlock> {

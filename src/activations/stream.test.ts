@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { normal, seededRandom } from "../random.ts";
 import { matrix } from "../tensor/matrix.ts";
-import { type ActivationSource, joinSources } from "./source.ts";
+import { type ActivationSource, firstContexts, joinSources } from "./source.ts";
 import { activationStream, inputStatistics } from "./stream.ts";
 
 const provenance = { model: "synthetic", hook: "blocks.0.hook_resid_pre", contextSize: 10, contexts: 9, sinkThreshold: 1e9, corpus: "" };
@@ -59,6 +59,19 @@ test("the scale makes the mean of ‖x‖² equal dIn", () => {
   const squares = x.data.reduce((sum, value) => sum + (scale * value) ** 2, 0);
   expect(squares / 500).toBeCloseTo(8, 4);
   for (const m of mean) expect(m).toBeCloseTo(3, -0.5);
+});
+
+test("the first contexts are whole blocks, and all that there are if more are asked for", () => {
+  // 256 tokens a context: 32 contexts a block
+  const long = { ...source, blocks: 3, provenance: { ...provenance, contextSize: 256, contexts: 70 } };
+  const first = (contexts: number) => {
+    const { blocks, provenance } = firstContexts(long, contexts);
+    return [blocks, provenance.contexts, provenance.corpus];
+  };
+  expect(first(1)).toEqual([1, 32, provenance.corpus]);
+  expect(first(33)).toEqual([2, 64, provenance.corpus]);
+  expect(first(65)).toEqual([3, 70, provenance.corpus]);
+  expect(first(1000)).toEqual([3, 70, provenance.corpus]);
 });
 
 test("joined sources are one, block after block, and of one model and place", async () => {

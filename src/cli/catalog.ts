@@ -2,7 +2,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Command } from "commander";
-import { liveSource } from "../activations/source.ts";
+import { firstContexts, liveSource } from "../activations/source.ts";
 import { openStore } from "../activations/store.ts";
 import { ArgumentError } from "../errors.ts";
 import { buildCatalog } from "../features/build.ts";
@@ -17,6 +17,7 @@ import {
   openAutoencoder,
   openModelFor,
   readCorpus,
+  wholeNumber,
   withCorpus,
   withJson,
   withModel,
@@ -26,6 +27,7 @@ import { count, ProgressLine, percent } from "./terminal.ts";
 interface CatalogOptions extends ModelOptions, CorpusOptions {
   with: string[];
   store?: string;
+  contexts?: number;
   map: boolean;
   json: boolean;
 }
@@ -42,6 +44,7 @@ export function catalogCommand(): Command {
           .argument("<corpus...>", "text to look for examples in")
           .option("--with <sae...>", "other autoencoders of the same model and place, catalogued in the same pass", [])
           .option("--store <folder>", "activations of the same text, stored by harvest or train, instead of running the model")
+          .option("--contexts <n>", "look for examples in the first contexts only, about so many", wholeNumber())
           .option("--no-map", "leave out the map of all features, which takes longest"),
       ),
     ),
@@ -55,8 +58,12 @@ export function catalogCommand(): Command {
     const [sae] = saes;
     const model = await openModelFor(sae!, options);
     const corpus = await readCorpus(sources, model, options);
+    const contexts = options.contexts ?? corpus.train.size;
     const live = await liveSource(model, corpus.train);
-    const source = options.store === undefined ? live : await openStore(options.store);
+    const source =
+      options.store === undefined
+        ? firstContexts(live, contexts)
+        : await openStore(options.store, { tokens: contexts * corpus.train.contextSize });
     if (source.provenance.corpus !== live.provenance.corpus)
       throw new ArgumentError(
         `${options.store} holds activations of other text; leave out --store, or name the text and options it was made with`,

@@ -6,6 +6,7 @@ import { join, resolve } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { MONOSCOPE } from "../../test/command.ts";
+import { monoscope } from "../../test/in-process.ts";
 import { entry, provenance } from "../features/catalog.fixture.ts";
 import { Catalog, CatalogWriter } from "../features/catalog.ts";
 import { type Asked, type ChatServer, problem, startChatServer } from "../features/describe/chat-server.fixture.ts";
@@ -83,8 +84,12 @@ function start(...args: string[]) {
   return { child, ended };
 }
 
-const describing = (name: string, ...more: string[]) =>
-  start("describe", name, "--endpoint", server.url, "--with", "m", "--scores", "detection,specificity", "--json", ...more);
+const asking = (name: string, ...more: string[]) =>
+  ["describe", name, "--endpoint", server.url, "--with", "m", "--scores", "detection,specificity", "--json", ...more] as const;
+/** The command as a process, which can be killed. */
+const describing = (name: string) => start(...asking(name));
+/** The command in this process. */
+const described = (...args: readonly string[]) => monoscope(folder, [...args, "--model", MODEL]);
 
 async function descriptions(name: string): Promise<(Description | undefined)[]> {
   const catalog = await Catalog.open(join(folder, name, "catalog"));
@@ -124,23 +129,23 @@ test("stopped with Ctrl-C, killed, and gone on with: as if it never had been, an
 });
 
 test("a limit on tokens is kept, the first features are described, and a higher limit goes on", async () => {
-  const { stdout, status } = await describing("limited", "--max-tokens-total", "1500").ended;
-  const { described, stopped, cost } = JSON.parse(stdout);
+  const { stdout, status } = await described(...asking("limited", "--max-tokens-total", "1500"));
+  const { described: firsts, stopped, cost } = JSON.parse(stdout);
   expect([status, stopped]).toEqual([0, "the limit of 1500 tokens is reached"]);
   expect(cost.promptTokens + cost.completionTokens).toBeLessThanOrEqual(1500);
-  expect(described).toBeGreaterThan(0);
-  expect((await descriptions("limited")).filter((description) => description !== undefined)).toHaveLength(described);
-  const rest = JSON.parse((await describing("limited").ended).stdout);
+  expect(firsts).toBeGreaterThan(0);
+  expect((await descriptions("limited")).filter((description) => description !== undefined)).toHaveLength(firsts);
+  const rest = JSON.parse((await described(...asking("limited"))).stdout);
   expect(rest).toMatchObject({ described: FIRING, fromCache: cost.requests });
 });
 
 test("automatic descriptions leave those of a model alone, unless they are to be replaced", async () => {
-  await describing("mixed", "--features", "0-3").ended;
-  const automatic = JSON.parse((await start("describe", "mixed", "--json").ended).stdout);
+  await described(...asking("mixed", "--features", "0-3"));
+  const automatic = JSON.parse((await described("describe", "mixed", "--json")).stdout);
   expect(automatic).toMatchObject({ described: FIRING - 4, kept: 4 });
   const by = async () => (await descriptions("mixed")).flatMap((description) => description?.by ?? []);
   expect(await by()).toEqual(["m", "m", "m", "m", ...Array(FIRING - 4).fill("automatic")]);
-  expect(JSON.parse((await start("describe", "mixed", "--overwrite", "--json").ended).stdout)).toMatchObject({
+  expect(JSON.parse((await described("describe", "mixed", "--overwrite", "--json")).stdout)).toMatchObject({
     described: FIRING,
     kept: 0,
   });
@@ -163,7 +168,7 @@ test("what is wrong with an endpoint is said in one sentence", async () => {
     [["--endpoint", "localhost:8000", "--with", "n"], /^monoscope: expected the URL of an OpenAI-compatible endpoint/m],
     [["--endpoint", refusing.url], /^monoscope: name the model that http.* should use: --with MODEL$/m],
   ] as const) {
-    const { stdout, stderr, status } = await start("describe", "whole", ...args).ended;
+    const { stdout, stderr, status } = await described("describe", "whole", ...args);
     expect(stderr).toMatch(message);
     expect(stderr).not.toMatch(/^\s+at /m);
     expect([status, stdout]).toEqual([1, ""]);

@@ -1,75 +1,41 @@
 /** @file `monoscope describe`: descriptions of features, with a language model behind an endpoint or from the evidence alone, and scores of them. */
 import { join } from "node:path";
-import { createInterface } from "node:readline/promises";
-import { Command, InvalidArgumentError, Option } from "commander";
-import { ArgumentError, CancelledError } from "../errors.ts";
+import { Command, InvalidArgumentError } from "commander";
 import { Catalog } from "../features/catalog.ts";
-import { type Cost, ModelAsker, type Price } from "../features/describe/asker.ts";
+import { ModelAsker } from "../features/describe/asker.ts";
 import { type DescribeCatalogReport, describeCatalog, evidenceOf } from "../features/describe/catalog.ts";
 import { type Describer, estimateCost, JUDGED, type Judged } from "../features/describe/describe.ts";
-import { Endpoint } from "../features/describe/endpoint.ts";
 import { loadPrompts } from "../features/describe/prompts.ts";
 import { ReplyCache } from "../features/describe/reply-cache.ts";
+import { type AskingOptions, agreed, describeCost, endpointOf, tokens, withAsking } from "./asking.ts";
 import { featureList, interrupted, type ModelOptions, openAutoencoder, openModelFor, wholeNumber, withJson, withModel } from "./options.ts";
 import { count, ProgressLine, pc } from "./terminal.ts";
 
-interface DescribeCommandOptions extends ModelOptions {
+interface DescribeCommandOptions extends ModelOptions, AskingOptions {
   features?: number[];
   maxFeatures?: number;
-  endpoint?: string;
-  with?: string;
-  prompts?: string;
   scores: Judged[];
-  concurrency: number;
-  timeout: number;
-  maxTokensTotal?: number;
-  price?: Price;
-  estimate: boolean;
-  yes: boolean;
   overwrite: boolean;
   seed: number;
   json: boolean;
 }
 
 export function describeCommand(): Command {
-  return withJson(
-    withModel(
-      new Command("describe")
-        .description("describe features, from their contexts at every strength, and score the descriptions on contexts held back")
-        .argument("<sae>", "folder of an autoencoder with a catalogue")
-        .option("--features <list>", "such as 5,12,100-199 (default: all)", featureList)
-        .option("--max-features <n>", "describe no more than this many", wholeNumber())
-        .addOption(
-          new Option(
-            "--endpoint <url>",
-            "OpenAI-compatible endpoint; without one, descriptions are made from the evidence alone. Its key is read from OPENAI_API_KEY",
-          ).env("OPENAI_BASE_URL"),
-        )
-        .option("--with <model>", "the endpoint's model that describes and judges")
-        .option("--prompts <folder>", "prompts of your own, such as describe.md")
-        .option("--scores <list>", `what the model judges: any of ${JUDGED.join(", ")}, or none`, judgedList, ["detection", "fuzzing"])
-        .option("--concurrency <n>", "requests at once", wholeNumber(), 4)
-        .option("--timeout <s>", "seconds to wait for an answer", wholeNumber(), 60)
-        .option("--max-tokens-total <n>", "stop before more tokens are spent, prompts and answers together", wholeNumber())
-        .option("--price <prompt,answer>", "price of a million tokens, such as 0.15,0.60", price)
-        .option("--estimate", "say what it would cost, and stop", false)
-        .option("--yes", "do not ask whether the cost is right", false)
-        .option("--overwrite", "replace descriptions of models by automatic ones", false)
-        .option("--seed <n>", "draws which contexts are shown and which are held back", wholeNumber(0), 0),
-    ),
-  ).action(describe);
+  const command = new Command("describe")
+    .description("describe features, from their contexts at every strength, and score the descriptions on contexts held back")
+    .argument("<sae>", "folder of an autoencoder with a catalogue")
+    .option("--features <list>", "such as 5,12,100-199 (default: all)", featureList)
+    .option("--max-features <n>", "describe no more than this many", wholeNumber())
+    .option("--scores <list>", `what the model judges: any of ${JUDGED.join(", ")}, or none`, judgedList, ["detection", "fuzzing"])
+    .option("--overwrite", "replace descriptions of models by automatic ones", false)
+    .option("--seed <n>", "draws which contexts are shown and which are held back", wholeNumber(0), 0);
+  const asking = { without: "descriptions are made from the evidence alone", does: "describes and judges" };
+  return withJson(withModel(withAsking(command, asking))).action(describe);
 }
 
 async function describe(path: string, options: DescribeCommandOptions): Promise<void> {
-  const { endpoint: baseUrl, seed, json } = options;
-  if (baseUrl !== undefined && options.with === undefined)
-    throw new ArgumentError(`name the model that ${baseUrl} should use: --with MODEL`);
-  if (baseUrl === undefined && (options.with !== undefined || options.estimate))
-    throw new ArgumentError("name the endpoint with the model: --endpoint URL, or OPENAI_BASE_URL in the environment");
-  const endpoint =
-    baseUrl === undefined
-      ? undefined
-      : new Endpoint({ baseUrl, model: options.with!, apiKey: process.env.OPENAI_API_KEY, timeoutMs: 1000 * options.timeout });
+  const { seed, json } = options;
+  const endpoint = endpointOf(options);
   const prompts = await loadPrompts(options.prompts);
   const sae = await openAutoencoder(path, options);
   const catalog = await Catalog.open(join(path, "catalog"), sae);
@@ -145,30 +111,6 @@ async function chosen(catalog: Catalog, { features, maxFeatures }: DescribeComma
   return all.slice(0, maxFeatures);
 }
 
-/** Shows what it will cost, and asks, where there is somebody to ask. */
-async function agreed(features: number, estimate: Cost, { yes, maxTokensTotal, json }: DescribeCommandOptions): Promise<boolean> {
-  const limit = maxTokensTotal === undefined ? "" : `; it stops at ${count(maxTokensTotal)} tokens`;
-  if (!json) process.stderr.write(`${describeCost(features, estimate)}${limit}\n`);
-  if (yes || json || process.stdin.isTTY !== true || process.stderr.isTTY !== true || estimate.requests === 0) return true;
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    return /^y(es)?$/i.test((await terminal.question("Go on? [y/N] ", { signal: interrupted })).trim());
-  } catch (error) {
-    throw new CancelledError("cancelled before anything was asked", { cause: error });
-  } finally {
-    terminal.close();
-  }
-}
-
-function tokens({ promptTokens, completionTokens }: Cost): number {
-  return promptTokens + completionTokens;
-}
-
-function describeCost(features: number, { requests, promptTokens, completionTokens, money }: Cost): string {
-  const price = money === undefined ? "" : `, at most ${money.toFixed(2)} in the currency of --price`;
-  return `${count(features)} features: about ${count(requests)} requests, ${count(promptTokens)} tokens of prompts and at most ${count(completionTokens)} of answers${price}`;
-}
-
 function summary(report: DescribeCatalogReport, means: Record<string, number>, asker: ModelAsker | undefined): string {
   const { described, silent, automatic, kept, failed, stopped } = report;
   const scores = Object.entries(means).map(([name, mean]) => `${name} ${mean.toFixed(2)}`);
@@ -194,11 +136,4 @@ function judgedList(text: string): Judged[] {
     if (score === undefined) throw new InvalidArgumentError(`expected any of ${JUDGED.join(", ")}, or none; found "${text}"`);
     return score;
   });
-}
-
-function price(text: string): Price {
-  const [prompt, completion, ...more] = text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)));
-  if (!(prompt! >= 0 && completion! >= 0) || more.length > 0)
-    throw new InvalidArgumentError(`expected two prices such as 0.15,0.60, found "${text}"`);
-  return { prompt: prompt!, completion: completion! };
 }

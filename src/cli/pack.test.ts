@@ -50,13 +50,15 @@ test("a member of a packed family is named by its path, and is unpacked when a c
   const out = join(root, "out", "family");
   await packCommand().parseAsync([join(root, "small"), join(root, "large"), "--out", out, "--json"], { from: "user" });
   expect(JSON.parse(lines[0]!)).toMatchObject({ out, bytes: { small: expect.any(Number), large: expect.any(Number) } });
-  const [sae, text, others] = await seen(join(out, "small"), join(out, "small"), "--with", out, "elsewhere");
   const unpacked = join(root, "cache", "families");
+  await seen(join(out, "small"), "");
   const [version] = await readdir(unpacked);
+  expect(await readdir(join(unpacked, version!))).toEqual(["small"]);
+  const [sae, text, others] = await seen(join(out, "small"), join(out, "small"), "--with", out, "elsewhere");
   expect(sae).toBe(join(unpacked, version!, "small"));
   expect(text).toBe(join(out, "small"));
   expect(others).toEqual([join(unpacked, version!, "small"), join(unpacked, version!, "large"), "elsewhere"]);
   await expect(seen(join(out, "medium"), "")).rejects.toThrow("has no autoencoder medium; it has small, large");
-  await expect(seen("packaged/small", "")).rejects.toThrow("no family of autoencoders is installed beside Monoscope");
+  await expect(seen("packaged/small", "")).rejects.toThrow("has no autoencoder small; it has topk-1024, topk-4096, topk-16384");
   expect((await seen("runs/tour/topk-1024", ""))[0]).toBe("runs/tour/topk-1024");
 });

@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
 import type { Command } from "commander";
 import { NotFoundError } from "../errors.ts";
-import { isPacked, unpackFamily } from "../features/package/family.ts";
+import { isPacked } from "../features/package/header.ts";
 import { cacheFolder, exists } from "../files.ts";
 import { Tokenizer } from "../model/tokenizer.ts";
 import { findModelFiles, interrupted } from "./options.ts";
@@ -27,44 +27,42 @@ export async function resolvePackaged(command: Command): Promise<void> {
 
 /** The folders of the family that is installed beside Monoscope, smallest first; undefined where it is not. */
 export async function packagedFolders(): Promise<string[] | undefined> {
-  return foldersOf(PACKAGED);
+  const family = await familyAt(PACKAGED);
+  return family === undefined ? undefined : unpacked(family);
 }
 
 /** One name, or several; a family's own name stands for all its members where several are wanted. */
 async function resolved(value: unknown): Promise<unknown> {
-  if (Array.isArray(value)) return (await Promise.all(value.map(async (each) => (await foldersOf(each)) ?? [await member(each)]))).flat();
-  return typeof value === "string" ? member(value) : value;
+  if (!Array.isArray(value)) return typeof value === "string" ? member(value) : value;
+  const places: string[] = [];
+  for (const each of value as string[]) {
+    const family = await familyAt(each);
+    places.push(...(family ? await unpacked(family) : [await member(each)]));
+  }
+  return places;
 }
 
 async function member(path: string): Promise<string> {
-  const [family, name] = [dirname(path), basename(path)];
-  const folders = family === path ? undefined : await foldersOf(family);
-  if (folders === undefined) {
-    if (family !== PACKAGED || (await exists(PACKAGED))) return path;
-    throw new NotFoundError(`no family of autoencoders is installed beside Monoscope; npm install ${PACKAGE} brings one`);
-  }
-  const found = folders.find((folder) => basename(folder) === name);
-  if (found === undefined)
-    throw new NotFoundError(
-      `the family ${family} has no autoencoder ${name}; it has ${folders.map((folder) => basename(folder)).join(", ")}`,
-    );
-  return found;
+  const [parent, name] = [dirname(path), basename(path)];
+  const family = parent === path ? undefined : await familyAt(parent);
+  if (family !== undefined) return (await unpacked(family, [name]))[0]!;
+  if (parent !== PACKAGED || (await exists(PACKAGED))) return path;
+  throw new NotFoundError(`no family of autoencoders is installed beside Monoscope; npm install ${PACKAGE} brings one`);
 }
 
-const made = new Map<string, Promise<string[] | undefined>>();
-
-/** The folders of a family's members, which are made where they are not there yet; undefined where `name` is no packed family. */
-function foldersOf(name: string): Promise<string[] | undefined> {
-  const folders = made.get(name) ?? unpacked(name);
-  made.set(name, folders);
-  return folders;
-}
-
-async function unpacked(name: string): Promise<string[] | undefined> {
+/** The folder of a packed family; undefined where `name` is none. */
+async function familyAt(name: string): Promise<string | undefined> {
   const folder = name === PACKAGED ? installed() : name;
-  if (folder === undefined || !(await isPacked(folder))) return undefined;
-  const line = new ProgressLine(`unpacking ${name}`);
-  return unpackFamily(folder, join(cacheFolder(), "families"), {
+  return folder !== undefined && (await isPacked(folder)) ? folder : undefined;
+}
+
+/** The folders of a family's members, which are made where they are not there yet. */
+async function unpacked(family: string, members?: readonly string[]): Promise<string[]> {
+  // Loads the libraries of the catalogue.
+  const { unpackFamily } = await import("../features/package/family.ts");
+  const line = new ProgressLine("unpacking autoencoders");
+  return unpackFamily(family, join(cacheFolder(), "families"), {
+    ...(members && { members }),
     tokenizer: async (model) => Tokenizer.open(await findModelFiles({ model })),
     signal: interrupted,
     onProgress: ({ member, share }) => line.update(share, member),

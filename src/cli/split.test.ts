@@ -1,13 +1,10 @@
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { MONOSCOPE } from "../../test/command.ts";
+import { monoscope } from "../../test/in-process.ts";
 import { SparseAutoencoder } from "../sae/autoencoder.ts";
 import { createEngine } from "../sae/kernels/index.ts";
-
-const COMMAND = [...MONOSCOPE, "split"];
 
 /** An autoencoder whose features write these directions. */
 async function save(name: string, directions: readonly (readonly number[])[], metadata = {}): Promise<void> {
@@ -36,13 +33,11 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-function split(...args: string[]) {
-  return spawnSync(process.execPath, [...COMMAND, ...args], { cwd: folder, encoding: "utf8", env: { ...process.env, NO_COLOR: "1" } });
-}
+const split = (...args: string[]) => monoscope(folder, ["split", ...args]);
 
-test("the tree of a feature, and what is new, as text", () => {
+test("the tree of a feature, and what is new, as text", async () => {
   // In four dimensions chance comes nearer than any of these: the threshold is named.
-  expect(split("small", "0", "--with", "large", "--threshold", "0.5").stdout).toBe(
+  expect((await split("small", "0", "--with", "large", "--threshold", "0.5")).stdout).toBe(
     `feature 0 of small (2 features)
 
 what became of it
@@ -52,11 +47,11 @@ what became of it
 new in large (4 features): 1 (25.0 %): no direction of small is as near as 0.50. The most unlike: 3
 `,
   );
-  expect(split("large", "3", "--with", "small").stdout).toContain("where it came from\n└─ no ancestor: it is new\n");
+  expect((await split("large", "3", "--with", "small")).stdout).toContain("where it came from\n└─ no ancestor: it is new\n");
 });
 
-test("the same with --json", () => {
-  const { stdout } = split("large", "2", "--with", "small", "--threshold", "0.5", "--json");
+test("the same with --json", async () => {
+  const { stdout } = await split("large", "2", "--with", "small", "--threshold", "0.5", "--json");
   const cosine = expect.closeTo(Math.SQRT1_2, 6);
   expect(JSON.parse(stdout)).toEqual({
     family: [
@@ -78,8 +73,8 @@ test.each([
   [["small", "0", "--with", "large", "--store", "nowhere"], 1, "nowhere holds no activations"],
   [["small", "0"], 2, "required option '--with <sae...>' not specified"],
   [["small", "x", "--with", "large"], 2, "expected a whole number of at least 0"],
-])("%j is refused in one sentence", (args, status, message) => {
-  const result = split(...args);
+])("%j is refused in one sentence", async (args, status, message) => {
+  const result = await split(...args);
   expect(result.stderr).toContain(message);
   expect(result.stderr).not.toMatch(/^\s+at /m);
   expect([result.status, result.stdout]).toEqual([status, ""]);

@@ -1,4 +1,4 @@
-/** @file `monoscope tour`: the whole path on the packaged model, from text to a steered answer. This is what `npm start` runs. */
+/** @file `monoscope tour`: the whole path on the packaged model, from text to a steered answer. This is what `npm run tour` runs. */
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Command } from "commander";
@@ -447,7 +447,8 @@ function describeSteering({ steering: { concept, feature, share, tried }, plain,
 }
 
 function nextSteps(out: string, { evaluations, steering: { feature }, seconds: took }: Report): string {
-  const sae = join(out, evaluations.at(-1)![0]);
+  const saes = evaluations.map(([name]) => join(out, name));
+  const sae = saes.at(-1)!;
   return `
 ${pc.bold("where things are")} ${pc.dim(`(measured in ${seconds(took)})`)}
   ${out}/topk-…          the autoencoders, in SAELens' format, each with its catalogue
@@ -455,7 +456,7 @@ ${pc.bold("where things are")} ${pc.dim(`(measured in ${seconds(took)})`)}
   ${out}/log.jsonl       how training went
 
 ${pc.bold("what to try next")}
-  npx monoscope explore                 the same in a browser: every feature, the map, and the chat
+  npx monoscope explore ${saes.join(" ")}     the same in a browser: every feature, the map, and the chat
   npx monoscope feature ${sae} ${feature}
   npx monoscope find ${sae} --on "She was so happy that she danced." --off "The train left at noon."
   npx monoscope chat "Tell me about yourself." --sae ${sae} --clamp ${feature}

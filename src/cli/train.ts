@@ -135,7 +135,12 @@ async function openSource(
   { store: named, epochs, out, json, ...options }: TrainOptions,
 ): Promise<{ source: ActivationSource; close: () => Promise<void> }> {
   const stored = await Promise.all(sources.map(isStore));
-  if (stored.every(Boolean)) return { source: joinSources(await Promise.all(sources.map(openStore))), close: async () => {} };
+  if (stored.every(Boolean)) {
+    const needless = Object.entries({ model: options.model, layer: options.layer, hook: options.hook, store: named });
+    const given = needless.find(([, value]) => value !== undefined);
+    if (given) throw new ArgumentError(`--${given[0]} is for text; stored activations are of one model and place already. Leave it out.`);
+    return { source: await openStores(sources, options), close: async () => {} };
+  }
   const other = sources[stored.indexOf(false)];
   if (stored.some(Boolean)) throw new ArgumentError(`name either text or activations that harvest made; ${other} is text, others are not`);
   const model = await openModel(options);
@@ -156,6 +161,20 @@ async function openSource(
   } finally {
     line.clear();
   }
+}
+
+/** Stores one after the other, up to as many tokens as are wanted. */
+async function openStores(
+  paths: readonly string[],
+  { tokens = Number.POSITIVE_INFINITY }: Pick<TrainOptions, "tokens">,
+): Promise<ActivationSource> {
+  const sources: ActivationSource[] = [];
+  for (const path of paths) {
+    const left = sources.reduce((n, { provenance: { contexts, contextSize } }) => n - contexts * contextSize, tokens);
+    if (left <= 0) break;
+    sources.push(await openStore(path, Number.isFinite(left) ? { tokens: left } : {}));
+  }
+  return joinSources(sources);
 }
 
 /** The options that were given. @throws ArgumentError for one that the architecture does not have */

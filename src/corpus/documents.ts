@@ -7,7 +7,6 @@ import { permutation, seededRandom } from "../random.ts";
 import { unpacked } from "./sources/decompress.ts";
 import { findFiles, type SourceFile } from "./sources/files.ts";
 import { findInDataSet, HUB_PREFIX } from "./sources/hub.ts";
-import { readParquet } from "./sources/parquet.ts";
 
 export { SAMPLE } from "./sources/files.ts";
 
@@ -137,6 +136,7 @@ async function* readRows({ label, open }: SourceFile, textField: string, signal:
     throw asReadError(error, label);
   });
   try {
+    const { readParquet } = await import("./sources/parquet.ts"); // a library that other text does not need
     for await (const { row, text, id = `${label}:${row}`, ...about } of readParquet(file, label, textField)) {
       if (signal?.aborted) throw new CancelledError(`cancelled while reading ${label}`);
       yield* partsOf(text, id, about);

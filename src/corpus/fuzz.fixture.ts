@@ -1,5 +1,5 @@
-/** @file Reads damaged files of text: Parquet in every compression, JSON lines, Zstandard. */
-import { cp, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+/** @file Reads damaged files of text: Parquet in every compression, JSON lines as they are and in Zstandard. */
+import { cp, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -14,6 +14,8 @@ export async function fuzzTexts(options: FuzzOptions): Promise<FuzzReport> {
     await mkdir(join(folder, "files"));
     for (const name of (await readdir(FIXTURES)).filter((name) => !name.endsWith(".py")))
       await cp(join(FIXTURES, name), join(folder, "files", name));
+    const lines = ["A line.", 'Zürich, 東京\n"and" 😀'].map((text, id) => `${JSON.stringify({ id, text })}\n`);
+    await writeFile(join(folder, "files", "lines.jsonl"), lines.join(""));
     return await fuzz(folder, read, options);
   } finally {
     await rm(folder, { recursive: true });

@@ -206,13 +206,16 @@ export function newFeatures({ saes }: Family, { larger, ancestors, nearestSmalle
   return found.sort((a, b) => (a.nearest?.cosine ?? 0) - (b.nearest?.cosine ?? 0) || a.feature - b.feature);
 }
 
-/** @throws ShapeError, ArgumentError unless both read the same residual of the same model, as far as they say. */
-export function assertComparable(a: SparseAutoencoder, b: SparseAutoencoder): void {
+/**
+ * @param severalPlaces whether they may read different residuals of the model
+ * @throws ShapeError, ArgumentError unless both read the same residual of the same model, as far as they say
+ */
+export function assertComparable(a: SparseAutoencoder, b: SparseAutoencoder, { severalPlaces = false } = {}): void {
   if (a.dIn !== b.dIn)
     throw new ShapeError(
       `features of residuals of ${a.dIn} and of ${b.dIn} numbers cannot be compared: name autoencoders of one model and layer`,
     );
-  for (const key of ["model_name", "hook_name"] as const) {
+  for (const key of severalPlaces ? ["model_name"] : ["model_name", "hook_name"]) {
     const [of, other] = [a.metadata[key] ?? b.metadata[key], b.metadata[key] ?? a.metadata[key]];
     if (of !== other)
       throw new ArgumentError(

@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { auroc } from "../features/auroc.ts";
 import { push } from "../interventions/push.ts";
 import { normal, permutation, seededRandom } from "../random.ts";
 import { matrix, row } from "../tensor/matrix.ts";
@@ -10,11 +11,12 @@ import { studyConcept } from "./concepts/telling.ts";
 import { aurocInterval } from "./interval.ts";
 import { trainProbe } from "./linear-probe.ts";
 import { compare } from "./studies/multilingual.ts";
+import { bestShare } from "./studies/steering.ts";
 import { differences, type Kept, keep, kept, markdownTable, type Study } from "./study.ts";
 
 test("the bootstrap's interval holds the AUROC, is narrower with more texts, and is the same for the same seed", () => {
   const random = seededRandom(1);
-  const sample = (n: number, mean: number) => Array.from({ length: n }, () => mean + normal(random));
+  const sample = (n: number, mean: number) => Array.from({ length: n }, (_, i) => ({ value: mean + normal(random), group: `${i}` }));
   const few = aurocInterval(sample(15, 1), sample(15, 0));
   const [on, off] = [sample(150, 1), sample(150, 0)];
   const many = aurocInterval(on, off);
@@ -23,7 +25,14 @@ test("the bootstrap's interval holds the AUROC, is narrower with more texts, and
   expect(many.high).toBeGreaterThan(0.76);
   expect(many.high - many.low).toBeLessThan(few.high - few.low);
   expect(aurocInterval(on, off)).toEqual(many);
-  expect(aurocInterval([2, 3], [0, 1])).toEqual({ value: 1, low: 1, high: 1 });
+  const [high, low] = [on.map(({ group }) => ({ value: 1, group })), off.map(({ group }) => ({ value: 0, group }))];
+  expect(aurocInterval(high, low)).toEqual({ value: 1, low: 1, high: 1 });
+  // A text that stands there ten times says no more than once: 150 of 15 groups are worth 15.
+  const repeated = (some: typeof on) => some.slice(0, 15).flatMap((text) => Array<typeof text>(10).fill(text));
+  const once = aurocInterval(on.slice(0, 15), off.slice(0, 15));
+  const tenTimes = aurocInterval(repeated(on), repeated(off));
+  expect(tenTimes.value).toBeCloseTo(once.value, 10);
+  expect(tenTimes.high - tenTimes.low).toBeGreaterThan(0.9 * (once.high - once.low));
 });
 
 test("a probe finds the direction that tells texts apart, among columns of any size, and no other", () => {
@@ -39,7 +48,7 @@ test("a probe finds the direction that tells texts apart, among columns of any s
   );
   const told = Array.from({ length: 100 }, (_, i) => 100 + i).map((r) => ({ odds: probe(row(x, r)), label: labels[r]! }));
   const of = (label: boolean) => told.filter((each) => each.label === label).map(({ odds }) => odds);
-  expect(aurocInterval(of(true), of(false)).value).toBeGreaterThan(0.93);
+  expect(auroc(of(true), of(false))).toBeGreaterThan(0.93);
 });
 
 /** 24 positives, 24 hard and 24 plain negatives, alternating between the halves. */
@@ -97,6 +106,10 @@ test("the feature that tells best on one half is told about on the other, beside
   expect(found.neuron.neuron).toBe(0);
   expect(found.probe.hard.value).toBe(1);
   expect(found.random).toMatchObject({ feature: 3, hard: { value: 0.5 } });
+
+  const silent = { ...peaks, features: [new Map([[8, peaks.features[0]!.get(8)!]])] };
+  const study = studyConcept(conceptSet(), index, [{ name: "sae", feature: async () => ({ intervals }) }], silent, undefined, () => "");
+  await expect(study).rejects.toThrow("no feature of sae fires on a text of c");
 });
 
 test("features that go along across languages are told from those that do so by chance", () => {
@@ -117,6 +130,21 @@ test("features that go along across languages are told from those that do so by 
   expect(found.overlap.same).toBeGreaterThan(2 * found.overlap.chance);
 });
 
+test("of clamping and of a steering vector, the strength is told at which most can still be read", () => {
+  const answers = (share: number, appears: number, perplexity: number, fluency = 1) => ({
+    share,
+    appears,
+    perplexity,
+    fluency,
+    example: "",
+  });
+  const plain = answers(0, 0, 5);
+  const clamped = [answers(0.2, 0.25, 6), answers(0.4, 0.5, 19), answers(0.7, 1, 21)];
+  const vector = [answers(0.2, 0.25, 7), answers(0.4, 0.75, 18), answers(0.7, 1, 300), answers(1, 1, 3, 0.5)];
+  expect([bestShare(clamped, plain), bestShare(vector, plain)]).toEqual([0.4, 0.4]);
+  expect(bestShare([answers(0.1, 0, 90), answers(0.2, 1, 90)], plain)).toBe(0.1);
+});
+
 test("a push moves ordinary tokens by a share of their norm along a direction, and leaves sinks", async () => {
   const residual = matrix(3, 4, Float32Array.of(3, 4, 0, 0, 0, 0, 2, 0, 900, 0, 0, 0));
   await push(Float32Array.of(0, 0, 0, 7), 0.5, 100).apply(residual);
@@ -131,6 +159,7 @@ test("a table goes to its place in the report, and a check tells what differs fr
     const study: Study<{ fvu: number; feature: number }> = {
       name: "quality",
       title: "",
+      uses: {},
       run: async () => ({ fvu: 0.25, feature: 3 }),
       table: ({ fvu }) => markdownTable(["FVU"], [[String(fvu)]]),
     };

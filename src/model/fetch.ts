@@ -3,7 +3,6 @@ import { spawn } from "node:child_process";
 import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { downloadFile } from "@huggingface/hub";
 import { openPromise } from "yauzl";
 import { NetworkError } from "../errors.ts";
 
@@ -109,6 +108,7 @@ async function bytesIn(folder: string): Promise<number> {
 export async function* fromHub({ repository, revision, file }: HubFile, { onBytes, signal }: SourceOptions): AsyncGenerator<Uint8Array> {
   const { HF_ENDPOINT, HF_TOKEN } = process.env;
   try {
+    const { downloadFile } = await import("@huggingface/hub");
     const blob = await downloadFile({
       repo: repository,
       path: file,

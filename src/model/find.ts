@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { CancelledError, ChecksumError, NetworkError, NotFoundError, TermsError } from "../errors.ts";
 import { cacheFolder, exists, writeTextWhole, writeWhole } from "../files.ts";
 import { fromHub, fromPip, type HubFile, type PipFile, type SourceOptions } from "./fetch.ts";
-import { isMistypedPath, parseHubPlace } from "./hub.ts";
+import { mustBePath, parseHubPlace } from "./hub.ts";
 import { fetchHubModel } from "./hub-model.ts";
 
 /** A model file that is known by its contents, and where to get it. */
@@ -87,7 +87,7 @@ export interface FindOptions {
 export async function findModel(model: string, options: FindOptions = {}): Promise<string> {
   if (Object.hasOwn(KNOWN_MODELS, model)) return fetchModel(KNOWN_MODELS[model]!, options);
   if (await exists(model)) return model;
-  const place = (await isMistypedPath(model)) ? undefined : parseHubPlace(model);
+  const place = (await mustBePath(model)) ? undefined : parseHubPlace(model);
   if (place !== undefined) return fetchHubModel(place, options);
   const ids = Object.keys(KNOWN_MODELS).join(", ");
   throw new NotFoundError(

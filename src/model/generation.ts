@@ -27,6 +27,8 @@ export interface StreamOptions extends GenerateOptions {
 export interface BatchOptions extends GenerateOptions {
   /** How many texts are continued at once. */
   batchSize?: number;
+  /** Those of each prompt, in place of `interventions`. */
+  interventionsOf?: (index: number) => readonly Intervention[];
   /** Called as soon as a text is complete. */
   onCompletion?: (completion: Completion, index: number) => void;
 }

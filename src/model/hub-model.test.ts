@@ -1,5 +1,5 @@
 /** @file Models by their id on the hub, against a server that speaks its protocol and fails in all its ways. */
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
 import { CancelledError, ChecksumError, NetworkError, NotFoundError, UnsupportedError } from "../errors.ts";
@@ -99,8 +99,14 @@ describe("a model by its id", () => {
     expect(several).toBeInstanceOf(UnsupportedError);
     expect(several!.message).toContain(`Name one: ${PYTHIA}/a.Q4_K_M.gguf, ${PYTHIA}/a.Q8_0.gguf`);
     const { "a.Q8_0.gguf": __, ...one } = files;
-    await hub(one);
-    expect(await readFile(await findModel(PYTHIA), "utf8")).toBe("four bits");
+    await hub({ ...one, "config.json": small("{}") });
+    const only = await findModel(PYTHIA);
+    expect(await readFile(only, "utf8")).toBe("four bits");
+    await writeFile(join(only, "..", "config.json"), "{}"); // of another program that shares the cache
+    expect(await findModel(PYTHIA)).toBe(only);
+    vi.stubEnv("HF_HUB_OFFLINE", "1");
+    await rm(path);
+    expect(await findModel(PYTHIA)).toBe(only);
   });
 
   it("is refused where there are other weights only, or none", async () => {

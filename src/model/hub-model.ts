@@ -1,5 +1,5 @@
 /** @file A model by its id on the Hugging Face hub: of its repository only what opening takes, config, tokenizer and safetensors, or one GGUF file. */
-import { readdir, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { UnsupportedError } from "../errors.ts";
 import { CONFIG, INDEX, WEIGHTS } from "./checkpoint/folder.ts";
@@ -16,14 +16,19 @@ export async function fetchHubModel(place: HubPlace, options: HubOptions = {}): 
   const { repository, path } = place;
   if (path !== "" && /\.[a-z]\w+$/.test(path) && !path.endsWith(".gguf"))
     throw new UnsupportedError(`${repository}/${path} is no .gguf file. Name the repository alone for safetensors.`);
-  const local = await fetchFromHub(place, (names) => modelFiles(names, repository), options);
+  let files: string[] = [];
+  const choose = (names: readonly string[]) => {
+    files = modelFiles(names, repository);
+    return files;
+  };
+  const local = await fetchFromHub(place, choose, options);
   if ((await stat(local)).isFile()) return local;
-  const names = await readdir(local);
-  return names.includes(CONFIG) ? local : join(local, names.find(isGguf)!);
+  // What else the cache has there may be another program's, such as a config.json beside a .gguf file.
+  return files[0] === CONFIG ? local : join(local, files[0]!);
 }
 
 /** Of the names in a folder, those that opening it takes, weights last; none where the weights are not complete. @throws UnsupportedError */
-export function modelFiles(names: readonly string[], repository: string): string[] {
+function modelFiles(names: readonly string[], repository: string): string[] {
   const shards = names.filter((name) => SHARD.test(name));
   const count = Number(SHARD.exec(shards[0] ?? "")?.[1] ?? Number.NaN);
   const weights = names.includes(WEIGHTS) ? [WEIGHTS] : names.includes(INDEX) && shards.length === count ? [INDEX, ...shards.sort()] : [];

@@ -8,16 +8,7 @@ import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promis
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import {
-  datasetInfo,
-  downloadFile,
-  HubApiError,
-  listFiles,
-  modelInfo,
-  type PathInfo,
-  pathsInfo,
-  type RepoDesignation,
-} from "@huggingface/hub";
+import type { PathInfo, RepoDesignation } from "@huggingface/hub";
 import { CancelledError, ChecksumError, MonoscopeError, NetworkError, NotFoundError } from "../errors.ts";
 import { asDiskError, checkFreeSpace, exists, writeTextWhole } from "../files.ts";
 
@@ -37,6 +28,9 @@ export interface HubOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** Loaded when something is fetched: most commands fetch nothing. */
+const library = () => import("@huggingface/hub");
+
 const DEFAULT_REVISION = "main";
 const COMMIT = /^[0-9a-f]{40}$/;
 // A request that the hub refuses because it is busy is made again, each time after a longer wait; a connection that breaks is taken up where it broke.
@@ -53,8 +47,8 @@ export function parseHubPlace(id: string): HubPlace | undefined {
   return { repository: repository!, revision, path: path!.slice(1) };
 }
 
-/** Whether `id` has to be a path: `runs/tour/topk-1024`, too, looks like a place on the hub, but where there is a folder `runs` it is a path that was mistyped. */
-export async function isMistypedPath(id: string): Promise<boolean> {
+/** Whether `id` can only be a path: `runs/tour/topk-1024`, too, looks like a place on the hub, but where there is a folder `runs` it is a path, if a mistyped one. */
+export async function mustBePath(id: string): Promise<boolean> {
   return exists(id.split("/")[0]!);
 }
 
@@ -88,7 +82,7 @@ export async function fetchFromHub(
     return join(cache, "snapshots", commit, path);
   } catch (error) {
     if (options.signal?.aborted) throw new CancelledError(`fetching ${name} was cancelled; what has arrived is kept`, { cause: error });
-    const failure = asFailure(error, place);
+    const failure = await asFailure(error, place);
     if (!(failure instanceof NetworkError)) throw failure;
     const { whole, names } = await inCache(cache, place, choose);
     if (whole !== undefined) return whole;
@@ -116,7 +110,7 @@ export async function openHubFiles(place: HubPlace, { signal }: { signal?: Abort
       return await work();
     } catch (error) {
       if (signal?.aborted) throw new CancelledError(`reading ${nameOf(place)} was cancelled`, { cause: error });
-      throw asFailure(error, place);
+      throw await asFailure(error, place);
     }
   };
   return guarded(async () => {
@@ -137,7 +131,7 @@ export async function openHubFiles(place: HubPlace, { signal }: { signal?: Abort
                 return new Uint8Array(await (await opened).slice(start, end).arrayBuffer());
               } catch (error) {
                 opened = undefined; // its address may be out of date
-                if (isFinal(error, connection, signal)) throw error;
+                if (await isFinal(error, connection, signal)) throw error;
               }
             }
           }),
@@ -202,6 +196,7 @@ async function accessTo(signal: AbortSignal | undefined): Promise<Access> {
 
 async function commitOf({ type, repository, revision }: HubPlace, access: Access): Promise<string> {
   if (COMMIT.test(revision)) return revision;
+  const { datasetInfo, modelInfo } = await library();
   const asked = { name: repository, revision, ...access };
   const { sha } = await (type === "dataset"
     ? datasetInfo({ ...asked, additionalFields: ["sha"] })
@@ -218,6 +213,7 @@ async function entriesOf(
   access: Access,
   recursive = false,
 ): Promise<HubFileEntry[]> {
+  const { listFiles, pathsInfo } = await library();
   const { repository, path } = place;
   if (path !== "") {
     const [found] = await pathsInfo({ repo: repoOf(place), revision, paths: [path], ...access });
@@ -237,13 +233,15 @@ async function entriesOf(
 }
 
 async function openFile(place: HubPlace, path: string, commit: string, access: Access): Promise<Blob> {
+  const { downloadFile } = await library();
   const blob = await downloadFile({ repo: repoOf(place), path, revision: commit, ...access });
   if (blob === null) throw new NotFoundError(`there is no ${path} in ${place.repository} at ${commit}`);
   return blob;
 }
 
 /** Whether another connection would not help. */
-function isFinal(error: unknown, connection: number, signal: AbortSignal | undefined): boolean {
+async function isFinal(error: unknown, connection: number, signal: AbortSignal | undefined): Promise<boolean> {
+  const { HubApiError } = await library();
   return connection === CONNECTIONS || signal?.aborted === true || error instanceof HubApiError || error instanceof MonoscopeError;
 }
 
@@ -280,7 +278,7 @@ async function fetchFile(
       await file.sync();
     } catch (error) {
       const failure = asDiskError(error, partial);
-      if (isFinal(failure, connection, signal)) throw failure;
+      if (await isFinal(failure, connection, signal)) throw failure;
       continue;
     } finally {
       await file.close();
@@ -324,7 +322,8 @@ async function inCache(
   return choose(names).length > 0 ? { whole: kept, names } : { names };
 }
 
-function asFailure(error: unknown, place: HubPlace): unknown {
+async function asFailure(error: unknown, place: HubPlace): Promise<unknown> {
+  const { HubApiError } = await library();
   const { type, repository } = place;
   const name = nameOf(place);
   if (error instanceof HubApiError) {

@@ -9,7 +9,7 @@ import { ArgumentError, CancelledError, FormatError, type MonoscopeError, NonFin
 import { seededRandom } from "../random.ts";
 import { type Matrix, matrix, row, rowRange } from "../tensor/matrix.ts";
 import { openSafetensors } from "../tensor/safetensors.ts";
-import type { Completion, Ending, Piece } from "./generation.ts";
+import { collect } from "./generation.fixture.ts";
 import type { Intervention } from "./intervention.ts";
 import { LanguageModel } from "./language-model.ts";
 
@@ -38,15 +38,6 @@ function expectClose(a: Float32Array, b: Float32Array, tolerance = 1e-5): void {
   const scale = b.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
   const worst = a.reduce((most, x, i) => Math.max(most, Math.abs(x - b[i]!)), 0);
   expect(worst / scale).toBeLessThan(tolerance);
-}
-
-async function collect(pieces: AsyncGenerator<Piece, Ending>): Promise<Completion & { pieces: Piece[] }> {
-  const all: Piece[] = [];
-  for (;;) {
-    const { done, value } = await pieces.next();
-    if (!done) all.push(value);
-    else return { pieces: all, tokens: all.map((p) => p.token), text: all.map((p) => p.text).join(""), ending: value };
-  }
 }
 
 /** Records the number of rows it was called with, and adds a constant. */
@@ -192,6 +183,12 @@ describe("generation", () => {
     expect(done.toSorted()).toEqual([0, 1, 2, 3, 4]);
     expect(new Set(together.map((c) => c.tokens.length)).size).toBeGreaterThan(1);
     expect(await model.generateBatch([])).toEqual([]);
+    const [plain, shifted] = await model.generateBatch([prompts[1]!, prompts[1]!], {
+      ...options,
+      interventionsOf: (i) => (i === 1 ? interventions : []),
+    });
+    expect(shifted).toEqual(together[1]);
+    expect(plain!.tokens).not.toEqual(shifted!.tokens);
   });
 
   it("gives pieces that spell the tokens, and stops before a stop string", async () => {

@@ -297,6 +297,9 @@ export class LanguageModel {
   ): Promise<Losses[]> {
     if (this.site === this.hook) return this.lossesFrom(versions, contexts, { signal });
     const x = await this.residual(contexts, { signal });
+    for (const { rows, cols } of versions)
+      if (rows !== x.rows || cols !== this.siteWidth)
+        throw new ArgumentError(`expected values at ${this.site} [${x.rows}, ${this.siteWidth}], found [${rows}, ${cols}]`);
     const upper = await this.#segment(this.layer, this.config.layers, { replace: this.site });
     return this.#losses(versions, contexts, (replaced, lengths) => upper.run(x, lengths, { replaced, signal }), signal);
   }
@@ -353,7 +356,7 @@ export class LanguageModel {
    * @returns completions in the order of the prompts @throws as `generate`
    */
   async generateBatch(prompts: readonly (string | Tokens)[], options: BatchOptions = {}): Promise<Completion[]> {
-    const { batchSize = DEFAULT_BATCH, onCompletion, ...rest } = options;
+    const { batchSize = DEFAULT_BATCH, interventionsOf, onCompletion, ...rest } = options;
     if (!Number.isInteger(batchSize) || batchSize < 1) throw new ArgumentError(`batchSize ${batchSize} is not an integer of at least 1`);
     const tokens = prompts.map((prompt) => this.#tokens(prompt));
     for (const each of tokens) checkPrompt(each, options, this.config);
@@ -364,7 +367,8 @@ export class LanguageModel {
     const complete = async (prompt: Tokens, index: number): Promise<Completion> => {
       const pieces: Piece[] = [];
       let ending: Ending = "end";
-      for await (const event of batcher.submit(prompt, { ...rest, signal, index })) {
+      const own = interventionsOf && { interventions: interventionsOf(index) };
+      for await (const event of batcher.submit(prompt, { ...rest, ...own, signal, index })) {
         if (event.kind === "piece") pieces.push(event.piece);
         else if (event.kind === "ending") ending = event.ending;
       }

@@ -37,6 +37,15 @@ const near = (a: Float32Array, b: Float32Array) =>
     `${a.slice(0, 4)} and ${b.slice(0, 4)}`,
   ).toBe(true);
 
+it("takes values of the site's shape only", async () => {
+  const model = await LanguageModel.open(fixture("families/gpt_neox"), { hook: "blocks.1.mlp.hook_post", threads: 1 });
+  for (const wrong of [matrix(8, model.config.dIn), matrix(7, model.config.dMlp)])
+    await expect(model.lossesFromSite([wrong], CONTEXTS)).rejects.toThrow(
+      `expected values at blocks.1.mlp.hook_post [8, ${model.config.dMlp}], found [${wrong.rows}, ${wrong.cols}]`,
+    );
+  await model.close();
+});
+
 describe.each(["families/gpt2-by-layer", "families/gpt_neox", "families/llama-old", "families/gemma2-old"])("%s", (name) => {
   it("computes the same from its own values, at every site", async () => {
     const model = await LanguageModel.open(fixture(name), { threads: 1 });

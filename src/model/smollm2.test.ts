@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Matrix, row, rowNorms } from "../tensor/matrix.ts";
 import { openSafetensors, type SafetensorsFile } from "../tensor/safetensors.ts";
-import type { Completion, Ending, Piece } from "./generation.ts";
+import { collect } from "./generation.fixture.ts";
 import type { Intervention } from "./intervention.ts";
 import { LanguageModel } from "./language-model.ts";
 
@@ -40,15 +40,6 @@ function largestRelativeError(a: Matrix, b: Float32Array): number {
   const difference = rowNorms({ ...a, data: a.data.map((x, i) => x - b[i]!) });
   const norms = rowNorms({ ...a, data: b });
   return difference.reduce((most, d, i) => Math.max(most, d / norms[i]!), 0);
-}
-
-async function collect(pieces: AsyncGenerator<Piece, Ending>): Promise<Completion & { pieces: Piece[] }> {
-  const all: Piece[] = [];
-  for (;;) {
-    const { done, value } = await pieces.next();
-    if (!done) all.push(value);
-    else return { pieces: all, tokens: all.map((p) => p.token), text: all.map((p) => p.text).join(""), ending: value };
-  }
 }
 
 /** Adds a vector to the residual stream of every token, position 0 included. */

@@ -1,4 +1,5 @@
-/** @file Text to token ids and back, and chats to prompts: BPE on bytes or on characters, from a GGUF file or from a folder with a tokenizer.json. */
+/** @file Text to token ids and back, and chats to prompts: BPE on bytes or on characters, or Unigram, from a GGUF file or from a folder with a tokenizer.json. */
+import { isUtf8 } from "node:buffer";
 import { Template } from "@huggingface/jinja";
 import { Tokenizer as Pipeline } from "@huggingface/tokenizers";
 import { ArgumentError, UnsupportedError } from "../errors.ts";
@@ -8,6 +9,7 @@ import { BytePairs } from "./tokenizers/bpe.ts";
 import { tokenizerOfFolder } from "./tokenizers/folder.ts";
 import { tokenizerOfGguf } from "./tokenizers/gguf.ts";
 import type { TokenizerParts } from "./tokenizers/parts.ts";
+import { Unigram } from "./tokenizers/unigram.ts";
 
 export interface Message {
   role: string;
@@ -22,6 +24,7 @@ for (let byte = 0, next = 256; byte < 256; byte++) {
 }
 
 const utf8 = new TextEncoder();
+const lenient = new TextDecoder("utf-8", { ignoreBOM: true }); // for whole texts: it keeps nothing between two
 const NOTHING = new Uint8Array();
 
 export class Tokenizer {
@@ -36,11 +39,12 @@ export class Tokenizer {
   readonly #parts: TokenizerParts;
   readonly #added: ReadonlySet<number>;
   readonly #special: ReadonlySet<number>;
-  readonly #model: BytePairs;
+  readonly #model: BytePairs | Unigram;
   readonly #pipeline: Pipeline;
   #plainPipeline: Pipeline | undefined;
   /** Of tokens that were asked for. */
   readonly #bytes: Uint8Array[] = [];
+  readonly #texts: (string | null)[] = [];
 
   /** @throws UnsupportedError */
   constructor(parts: TokenizerParts) {
@@ -52,7 +56,7 @@ export class Tokenizer {
     this.endOfAnswer = new Set(parts.endOfAnswer);
     this.#added = new Set(parts.added.map(({ id }) => id));
     this.#special = new Set(parts.added.filter(({ special }) => special).map(({ id }) => id));
-    this.#model = new BytePairs(parts.vocabulary);
+    this.#model = "scores" in parts.vocabulary ? new Unigram(parts.vocabulary) : new BytePairs(parts.vocabulary);
     this.#pipeline = this.#newPipeline(true);
   }
 
@@ -103,8 +107,20 @@ export class Tokenizer {
   }
 
   #decode(ids: ArrayLike<number>): string {
-    const bytes = Array.from(ids, (id) => this.bytes(id));
-    return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Buffer.concat(bytes));
+    let text = "";
+    for (let i = 0; i < ids.length; i++) {
+      const whole = this.#texts[ids[i]!] ?? this.#wholeText(ids[i]!);
+      if (whole === null) return lenient.decode(Buffer.concat(Array.from(ids, (id) => this.bytes(id))));
+      text += whole;
+    }
+    return text;
+  }
+
+  /** The text of a token that is whole characters; null where it has a part of one, whose rest other tokens have. */
+  #wholeText(id: number): string | null {
+    const bytes = this.bytes(id);
+    this.#texts[id] = isUtf8(bytes) ? lenient.decode(bytes) : null;
+    return this.#texts[id];
   }
 
   /** Decodes token by token: each call returns the characters that its token completes, and never a part of one. */

@@ -1,7 +1,7 @@
 /** @file An autoencoder that is ready to use: it reads and writes the model's own activations, unscaled. */
 import { createHash } from "node:crypto";
 import { ArgumentError, NotFoundError, ShapeError } from "../errors.ts";
-import { fetchFromHub, type HubOptions, isMistypedPath, parseHubPlace } from "../model/hub.ts";
+import { fetchFromHub, type HubOptions, mustBePath, parseHubPlace } from "../model/hub.ts";
 import { dot, type Matrix, matrix, row } from "../tensor/matrix.ts";
 import type { SparseFeatures } from "../tensor/sparse-features.ts";
 import type { InputNormalization } from "./formats/format.ts";
@@ -203,7 +203,7 @@ function withColumns(source: Matrix, cols: number): Matrix {
 
 /** Where an autoencoder is on the disk, fetched if need be. */
 async function localPath(path: string, options: HubOptions): Promise<string> {
-  if (await isMistypedPath(path)) return path;
+  if (await mustBePath(path)) return path;
   const released = await placeOfRelease(path);
   const place = parseHubPlace(released ?? path);
   if (place === undefined) return path;

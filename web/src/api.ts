@@ -128,13 +128,13 @@ export async function namesOf(sae: string, features: readonly number[], signal?:
   return found;
 }
 
-/** The same, of those that have come; what was known of the features before stays until then. */
+/** The same, of those that have come; what was known of the autoencoder's features before stays until then. */
 export function useNames(sae: string, features: readonly number[]): ReadonlyMap<number, string> {
   const { data } = useQuery({
     queryKey: ["names", sae, features],
     queryFn: ({ signal }) => namesOf(sae, features, signal),
     enabled: features.length > 0,
-    placeholderData: keepPreviousData,
+    placeholderData: (previous, query) => (query?.queryKey[1] === sae ? previous : undefined),
   });
   return data ?? NO_NAMES;
 }

@@ -46,9 +46,9 @@ export function completenessPlot(list: string, studies: readonly { readonly name
       return [
         `<g fill="${colour}" stroke="none">`,
         ...(line ? [`<polyline points="${line}" fill="none" stroke="${colour}" stroke-width="2" stroke-linejoin="round"/>`] : []),
-        ...groups(results).map((group) => {
-          const at = group.reduce((sum, { frequency }) => sum + frequency, 0) / group.length;
-          return `<circle cx="${x(at).toFixed(1)}" cy="${y(shareOf(group)).toFixed(1)}" r="4"><title>${escaped(`${name}: ${Math.round(100 * shareOf(group))} % of ${group.length} concepts`)}</title></circle>`;
+        ...frequencyGroups(results).map(({ frequency, share, concepts }) => {
+          const told = escaped(`${name}: ${Math.round(100 * share)} % of ${concepts} concepts`);
+          return `<circle cx="${x(frequency).toFixed(1)}" cy="${y(share).toFixed(1)}" r="4"><title>${told}</title></circle>`;
         }),
         ...results.map(({ concept, frequency, occurrences, dedicated, feature }) => {
           const edge = dedicated ? top - 4 - (i + 1) * TICK : bottom + 4 + i * TICK;
@@ -66,11 +66,24 @@ function shareOf(results: readonly ConceptResult[]): number {
   return results.filter(({ dedicated }) => dedicated).length / results.length;
 }
 
-/** The concepts by frequency, in groups of nearly equal size. */
-function groups(results: readonly ConceptResult[]): ConceptResult[][] {
+/** Concepts that occur about as often. */
+export interface FrequencyGroup {
+  readonly concepts: number;
+  /** Mean log10 of their occurrences per million words. */
+  readonly frequency: number;
+  /** Share with a feature of their own. */
+  readonly share: number;
+}
+
+/** The concepts in groups of nearly equal size, the rarest first. */
+export function frequencyGroups(results: readonly ConceptResult[]): FrequencyGroup[] {
   const sorted = results.toSorted((a, b) => a.frequency - b.frequency);
   const n = Math.min(GROUPS, sorted.length);
-  return Array.from({ length: n }, (_, g) => sorted.slice(Math.round((g * sorted.length) / n), Math.round(((g + 1) * sorted.length) / n)));
+  return Array.from({ length: n }, (_, g) => {
+    const group = sorted.slice(Math.round((g * sorted.length) / n), Math.round(((g + 1) * sorted.length) / n));
+    const frequency = group.reduce((sum, each) => sum + each.frequency, 0) / group.length;
+    return { concepts: group.length, frequency, share: shareOf(group) };
+  });
 }
 
 /** Heights of labels, moved down as far as they would overlap. */

@@ -1,6 +1,6 @@
 /** @file A language model behind an OpenAI-compatible endpoint: one request at a time to it, tried again where that may help. */
 import { setTimeout } from "node:timers/promises";
-import OpenAI, { APIConnectionError, APIConnectionTimeoutError, APIError } from "openai";
+import type OpenAI from "openai";
 import { ArgumentError, CancelledError, NetworkError } from "../../errors.ts";
 import type { Message } from "../../model/tokenizer.ts";
 import { type Random, seededRandom } from "../../random.ts";
@@ -36,6 +36,9 @@ export class EndpointError extends NetworkError {
   }
 }
 
+/** Loaded with the first request: it takes as long as all the rest of a command that asks nobody. */
+const library = () => import("openai");
+
 const LONGEST_WAIT_MS = 120_000;
 // Parameters that some models do not have; where one is refused by name, the request is made without it.
 const OPTIONAL = new Set(["max_tokens", "temperature", "seed"]);
@@ -44,7 +47,8 @@ const OPTIONAL = new Set(["max_tokens", "temperature", "seed"]);
 export class Endpoint {
   readonly baseUrl: string;
   readonly model: string;
-  readonly #client: OpenAI;
+  readonly #timeoutMs: number;
+  readonly #client: () => Promise<OpenAI>;
   readonly #retries: number;
   readonly #backoffMs: number;
   readonly #random: Random = seededRandom(0x656e6470);
@@ -64,8 +68,14 @@ export class Endpoint {
     this.model = model;
     this.#retries = retries;
     this.#backoffMs = backoffMs;
-    // The client's own retries sleep through signals, and as long as the server says.
-    this.#client = new OpenAI({ baseURL: baseUrl, apiKey: apiKey ?? "none", timeout: timeoutMs, maxRetries: 0 });
+    this.#timeoutMs = timeoutMs;
+    let client: OpenAI | undefined;
+    this.#client = async () => {
+      const { OpenAI } = await library();
+      // The client's own retries sleep through signals, and as long as the server says.
+      client ??= new OpenAI({ baseURL: baseUrl, apiKey: apiKey ?? "none", timeout: timeoutMs, maxRetries: 0 });
+      return client;
+    };
   }
 
   /** @throws EndpointError when it is of no use to try again, CancelledError */
@@ -79,7 +89,7 @@ export class Endpoint {
         return await this.#request(request, signal);
       } catch (error) {
         if (signal?.aborted) throw new CancelledError("cancelled while a language model was asked", { cause: error });
-        failure = this.#failure(error);
+        failure = await this.#failure(error);
         if (failure.refusedParameter && !this.#refused.has(failure.refusedParameter)) {
           this.#refused.add(failure.refusedParameter);
           attempt--;
@@ -101,7 +111,8 @@ export class Endpoint {
 
   async #request({ messages, maxTokens, temperature, seed }: CompletionRequest, signal: AbortSignal | undefined): Promise<Reply> {
     const limit = this.#refused.has("max_tokens") ? { max_completion_tokens: maxTokens } : { max_tokens: maxTokens };
-    const completion = await this.#client.chat.completions.create(
+    const client = await this.#client();
+    const completion = await client.chat.completions.create(
       {
         model: this.model,
         messages: messages as OpenAI.ChatCompletionMessageParam[],
@@ -119,9 +130,10 @@ export class Endpoint {
     return { text, promptTokens: prompt_tokens ?? Number.NaN, completionTokens: completion_tokens ?? Number.NaN };
   }
 
-  #failure(error: unknown): Failure {
+  async #failure(error: unknown): Promise<Failure> {
+    const { APIConnectionError, APIConnectionTimeoutError, APIError } = await library();
     if (error instanceof APIConnectionTimeoutError)
-      return { reason: `did not answer within ${this.#client.timeout / 1000} s`, mayPass: true, isFinal: false };
+      return { reason: `did not answer within ${this.#timeoutMs / 1000} s`, mayPass: true, isFinal: false };
     if (error instanceof APIConnectionError) {
       const cause = error.cause instanceof Error ? `: ${innermost(error.cause).message}` : "";
       // A server that answered before may come back; of one that never did, the address is wrong.

@@ -90,7 +90,7 @@ export function plainText({ texts }: Passage): string {
 }
 
 /** A passage on one line, runs of the tokens that `isMarked` between << and >>. */
-export function markedText({ texts }: Passage, isMarked: (index: number) => boolean): string {
+export function markedText({ texts }: Pick<Passage, "texts">, isMarked: (index: number) => boolean): string {
   let text = "";
   for (let i = 0; i < texts.length; i++) {
     if (isMarked(i) && (i === 0 || !isMarked(i - 1))) text += "<<";

@@ -20,7 +20,7 @@ test("a prompt has a system message and a request; comments are left out; what i
 
 test("the packaged prompts are complete, and a folder of one's own changes those it has", async () => {
   const packaged = await loadPrompts();
-  expect(Object.keys(packaged)).toEqual(["describe", "detection", "fuzzing", "specificity"]);
+  expect(Object.keys(packaged)).toEqual(["describe", "detection", "fuzzing", "specificity", "matching"]);
   await writeFile(join(folder, "describe.md"), "---\nWhat is {{contexts}}?");
   expect(await loadPrompts(folder)).toEqual({ ...packaged, describe: { system: "", user: "What is {{contexts}}?" } });
 });

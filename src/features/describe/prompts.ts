@@ -11,6 +11,7 @@ const PLACEHOLDERS = {
   detection: { required: ["description", "contexts"], optional: ["count"] },
   fuzzing: { required: ["description", "contexts"], optional: ["count"] },
   specificity: { required: ["description", "contexts"], optional: ["count"] },
+  matching: { required: ["shown", "candidates"], optional: [] },
 } as const;
 
 export type PromptName = keyof typeof PLACEHOLDERS;

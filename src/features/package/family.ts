@@ -1,38 +1,32 @@
 /** @file A family of autoencoders with their catalogues as one small folder, to be shipped, and how it becomes folders that every command opens. */
 import { createHash } from "node:crypto";
 import { cp, readdir, readFile, rm, stat } from "node:fs/promises";
-import { basename, dirname, join, relative, sep } from "node:path";
-import { ArgumentError, CancelledError, ChecksumError, FormatError, NotFoundError } from "../../errors.ts";
+import { basename, dirname, join, relative, resolve, sep } from "node:path";
+import { ArgumentError, CancelledError, ChecksumError, NotFoundError } from "../../errors.ts";
 import { exists, writeFolderWhole, writeTextWhole } from "../../files.ts";
 import type { Tokenizer } from "../../model/tokenizer.ts";
 import { SparseAutoencoder } from "../../sae/autoencoder.ts";
 import { Catalog } from "../catalog.ts";
+import { type FamilyHeader, FORMAT, HEADER, readHeader } from "./header.ts";
 import { PASSAGES, type PackedHeader, Passages, packCatalog, unpackCatalog } from "./packed-catalog.ts";
 
-const FORMAT = "monoscope-family-1";
-const HEADER = "family.json";
 const CATALOG = "catalog";
 /** Where a member's tables lie. */
 const PACKED = "packed";
-
-interface Header {
-  readonly format: typeof FORMAT;
-  /** Names of the members' folders, smallest first, with what their catalogues say of themselves. */
-  readonly members: Readonly<Record<string, PackedHeader>>;
-  /** SHA-256 of every other file, by its path. */
-  readonly files: Readonly<Record<string, string>>;
-}
+const VERSION_DIGITS = 12;
+const MADE = Symbol("made");
 
 /**
- * Writes autoencoders and their catalogues into a new folder, whole. Weights are copied as they are. @param folders each with a catalogue in `catalog`; their names become the members'
+ * Writes autoencoders and their catalogues into a new folder, whole. Weights are copied as they are. @param places folders, each with a catalogue in `catalog`; their names become the members'
  * @returns bytes of each member, and of the text that they share
  * @throws ArgumentError, NotFoundError, FormatError, DiskError, CancelledError
  */
 export async function packFamily(
-  folders: readonly string[],
+  places: readonly string[],
   target: string,
   { signal, onProgress }: { signal?: AbortSignal | undefined; onProgress?: (member: string, share: number) => void } = {},
 ): Promise<Record<string, number>> {
+  const folders = places.map((place) => resolve(place));
   const names = folders.map((folder) => basename(folder));
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice !== undefined) throw new ArgumentError(`two autoencoders are called ${twice}; name folders that differ in their last part`);
@@ -62,7 +56,10 @@ export async function packFamily(
         const [member] = name.split("/") as [string];
         bytes[member] = (bytes[member] ?? 0) + size;
       }
-      await writeTextWhole(join(temporary, HEADER), `${JSON.stringify({ format: FORMAT, members, files } satisfies Header, null, 1)}\n`);
+      await writeTextWhole(
+        join(temporary, HEADER),
+        `${JSON.stringify({ format: FORMAT, members, files } satisfies FamilyHeader, null, 1)}\n`,
+      );
     });
     return bytes;
   } finally {
@@ -70,75 +67,76 @@ export async function packFamily(
   }
 }
 
-/** Whether a folder is a packed family. */
-export function isPacked(folder: string): Promise<boolean> {
-  return exists(join(folder, HEADER));
-}
-
 /**
- * The members of a packed family as folders with catalogues, smallest first. They are made in `cache`, once for each version of the family, in place of earlier ones.
+ * Members of a packed family as folders with catalogues, smallest first. They are made in `cache`, each when it is first asked for, once for each version of the family; versions of a folder that ended in
+ * the same two names go. @param members names of those that are wanted; all, if not given
  * @throws NotFoundError, FormatError, ChecksumError, DiskError, CancelledError
  */
 export async function unpackFamily(
   folder: string,
   cache: string,
   {
+    members: wanted,
     tokenizer,
     signal,
     onProgress,
   }: {
+    members?: readonly string[];
     /** Of the model that the family is of; asked for only where something is to be made. */
     tokenizer: (model: string) => Promise<Pick<Tokenizer, "decode">>;
     signal?: AbortSignal | undefined;
     onProgress?: (progress: { member: string; share: number }) => void;
   },
 ): Promise<string[]> {
-  const text = await readFile(join(folder, HEADER), "utf8").catch(() => {
-    throw new NotFoundError(`${folder} holds no packed family (no ${HEADER}); \`monoscope pack\` makes one`);
-  });
-  const { members, files } = parse(text, join(folder, HEADER));
-  const name = basename(dirname(folder));
-  const target = join(cache, `${name}-${createHash("sha256").update(text).digest("hex").slice(0, 12)}`);
-  const made = Object.keys(members).map((member) => join(target, member));
-  if (await exists(target)) return made;
+  const { header, text } = await readHeader(folder);
+  const absent = wanted?.find((name) => !Object.hasOwn(header.members, name));
+  if (absent !== undefined)
+    throw new NotFoundError(`the family ${folder} has no autoencoder ${absent}; it has ${Object.keys(header.members).join(", ")}`);
+  const place = resolve(folder);
+  const name = `${basename(dirname(place))}-${basename(place)}`;
+  const target = join(cache, `${name}-${createHash("sha256").update(text).digest("hex").slice(0, VERSION_DIGITS)}`);
+  const members = Object.keys(header.members).filter((member) => wanted?.includes(member) ?? true);
+  const missing: string[] = [];
+  for (const member of members) if (!(await exists(join(target, member)))) missing.push(member);
+  if (missing.length > 0) {
+    await check(folder, header, [PASSAGES, ...missing]);
+    const passages = await Passages.read(join(folder, PASSAGES));
+    const unpack = (member: string) =>
+      writeFolderWhole(join(target, member), async (temporary) => {
+        const from = join(folder, member);
+        await cp(from, temporary, { recursive: true, filter: (path) => path !== join(from, PACKED) });
+        const packed = header.members[member]!;
+        await unpackCatalog(join(from, PACKED), packed, join(temporary, CATALOG), {
+          sae: await SparseAutoencoder.open(temporary),
+          passages,
+          signal,
+          tokenizer: await tokenizer(packed.provenance.model),
+          onProgress: (share) => onProgress?.({ member, share }),
+        });
+        // Another process made it meanwhile, and may have it open: its own stays.
+        if (await exists(join(target, member))) throw MADE;
+      }).catch((error: unknown) => {
+        if (error !== MADE) throw error;
+      });
+    // Together: one writes while another is put together.
+    const ended = await Promise.allSettled(missing.map(unpack));
+    for (const each of ended) if (each.status === "rejected") throw each.reason;
+  }
+  for (const other of await readdir(cache)) {
+    const isVersion = other.slice(0, -VERSION_DIGITS) === `${name}-` && /^[0-9a-f]+$/.test(other.slice(-VERSION_DIGITS));
+    if (isVersion && join(cache, other) !== target) await rm(join(cache, other), { recursive: true, force: true });
+  }
+  return members.map((member) => join(target, member));
+}
+
+/** @param parts members, and files beside them @throws ChecksumError when a file of these is not the one that was packed */
+async function check(folder: string, { files }: FamilyHeader, parts: readonly string[]): Promise<void> {
   for (const [path, expected] of Object.entries(files)) {
+    if (!parts.includes(path.split("/")[0]!)) continue;
     const found = await checksum(join(folder, path)).catch(() => "nothing");
     if (found !== expected)
       throw new ChecksumError(`${join(folder, path)} is not the file that was packed (SHA-256 ${found}); install the package again`);
   }
-  const passages = await Passages.read(join(folder, PASSAGES));
-  await writeFolderWhole(target, async (temporary) => {
-    for (const [member, header] of Object.entries(members)) {
-      const [from, to] = [join(folder, member), join(temporary, member)];
-      await cp(from, to, { recursive: true, filter: (path) => path !== join(from, PACKED) });
-      const sae = await SparseAutoencoder.open(to);
-      await unpackCatalog(join(from, PACKED), header, join(to, CATALOG), {
-        sae,
-        passages,
-        signal,
-        tokenizer: await tokenizer(header.provenance.model),
-        onProgress: (share) => onProgress?.({ member, share }),
-      });
-    }
-  });
-  for (const other of await readdir(cache))
-    if (other.startsWith(`${name}-`) && join(cache, other) !== target) await rm(join(cache, other), { recursive: true, force: true });
-  return made;
-}
-
-function parse(text: string, path: string): Header {
-  let header: Partial<Header>;
-  try {
-    header = JSON.parse(text) as Partial<Header>;
-  } catch (error) {
-    throw new FormatError(`${path} is not JSON (${(error as Error).message}); install the package again`);
-  }
-  const { format, members, files } = header ?? {};
-  if (format !== FORMAT) throw new FormatError(`${path} is not the header of a packed family that this version reads (${FORMAT})`);
-  const paths = [...Object.keys(members ?? {}), ...Object.keys(files ?? {})];
-  if (paths.length === 0 || paths.some((each) => each.split("/").some((part) => part === ".." || part === "")))
-    throw new FormatError(`${path} does not say what is in the family; install the package again`);
-  return { format, members: members!, files: files! };
 }
 
 /** All files below a folder, by their paths in it. */

@@ -1,6 +1,6 @@
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { SparseAutoencoder } from "../../sae/autoencoder.ts";
 import { tokenizer } from "../catalog.fixture.ts";
@@ -66,6 +66,19 @@ test("what was packed comes back: all but activations exactly, these to half a 2
   expect(await readdir(folders[0]!)).toEqual(["catalog", "cfg.json", "characters.json", "sae_weights.safetensors"]);
 });
 
+test("a member that is asked for by name is made alone, whatever became of the files of others", async () => {
+  const family = join(root, "alone", "family");
+  await cp(join(root, "made", "family"), family, { recursive: true });
+  await truncate(join(family, "large/packed/examples.arrow.br"), 40);
+  const cache = join(root, "alone-cache");
+  const one = (members: string[]) => unpackFamily(family, cache, { members, tokenizer: async () => tokenizer });
+  const [small, ...others] = await one(["small"]);
+  expect([await readdir(dirname(small!)), others]).toEqual([["small"], []]);
+  expect((await read(small!)).features).toHaveLength((await read(folder("small"))).features.length);
+  await expect(one(["small", "large"])).rejects.toThrow("examples.arrow.br is not the file that was packed");
+  await expect(one(["medium"])).rejects.toThrow("has no autoencoder medium; it has small, large");
+});
+
 test("it is made once, and a new version takes its place", async () => {
   const [cache, family] = [join(root, "versions"), join(root, "made-2", "family")];
   await cp(join(root, "made"), join(root, "made-2"), { recursive: true });
@@ -79,6 +92,33 @@ test("it is made once, and a new version takes its place", async () => {
   expect(await readdir(cache)).toHaveLength(1);
 });
 
+test("what another process made meanwhile stays, for it may have it open", async () => {
+  const cache = join(root, "meanwhile");
+  let meanwhile: Promise<number> | undefined;
+  const [member] = await unpackFamily(join(root, "made", "family"), cache, {
+    tokenizer: async () => {
+      meanwhile ??= unpack(undefined, cache).then(async ([first]) => (await stat(first!)).ino);
+      await meanwhile;
+      return tokenizer;
+    },
+  });
+  expect((await stat(member!)).ino).toBe(await meanwhile);
+  expect(await readdir(cache)).toHaveLength(1);
+});
+
+test("families whose names begin alike leave each other", async () => {
+  const cache = join(root, "side-by-side");
+  const places = ["runs/family", "runs/family-2", "runs-family/family"].map((place) => join(root, "several", place));
+  const made: string[] = [];
+  for (const [i, place] of places.entries()) {
+    await cp(join(root, "made", "family"), place, { recursive: true });
+    const header = join(place, "family.json");
+    await writeFile(header, `${await readFile(header, "utf8")}${" ".repeat(i)}`);
+    made.push((await unpack(place, cache))[0]!);
+  }
+  for (const member of made) expect(await readdir(member)).toContain("catalog");
+});
+
 test("a damaged file, a foreign header and a stop leave nothing", async () => {
   const family = join(root, "damaged", "family");
   await cp(join(root, "made", "family"), family, { recursive: true });
@@ -88,8 +128,10 @@ test("a damaged file, a foreign header and a stop leave nothing", async () => {
   );
   await writeFile(join(family, "family.json"), "{");
   await expect(unpack(family)).rejects.toThrow("family.json is not JSON");
-  await writeFile(join(family, "family.json"), '{"format":"monoscope-family-1","members":{"../x":{}},"files":{}}');
-  await expect(unpack(family)).rejects.toThrow("does not say what is in the family");
+  for (const name of ["../x", "..", ".", "", "/x", "a/b", "..\\x"]) {
+    await writeFile(join(family, "family.json"), JSON.stringify({ format: "monoscope-family-1", members: { [name]: {} }, files: {} }));
+    await expect(unpack(family), name).rejects.toThrow("does not say what is in the family");
+  }
   await writeFile(join(family, "family.json"), '{"format":"monoscope-family-2"}');
   await expect(unpack(family)).rejects.toThrow("not the header of a packed family that this version reads");
   await expect(unpack(join(root, "nowhere"))).rejects.toThrow("holds no packed family");
@@ -98,7 +140,8 @@ test("a damaged file, a foreign header and a stop leave nothing", async () => {
     signal: AbortSignal.abort(),
   });
   await expect(stopped).rejects.toThrow("stopped while a packaged catalogue was unpacked; nothing was kept");
-  expect(await readdir(join(root, "none"))).toEqual([]);
+  const [version] = await readdir(join(root, "none"));
+  expect(await readdir(join(root, "none", version!))).toEqual([]);
 });
 
 test("packing refuses names that are one, and folders without a catalogue, and leaves nothing", async () => {

@@ -152,7 +152,8 @@ export async function packCatalog(catalog: Catalog, folder: string, passages: Pa
 }
 
 /**
- * Makes the catalogue again, at `target`, from what lies in `folder`. It differs from the one that was packed in the activations of its examples, by 1/510 of the largest of each at most.
+ * Makes the catalogue again, at `target`, from what lies in `folder`. It differs from the one that was packed in the activations of its examples, by 1/510 of the largest of each at most; what is
+ * smaller than that stays above 0, at 1/255.
  * @throws FormatError when a file is damaged, DiskError, CancelledError
  */
 export async function unpackCatalog(

@@ -99,8 +99,11 @@ function numbers<A extends Numbers>(type: DataType, create: new (length: number)
         shown ? shown(values[row]) : values[row],
     rangeReader:
       ({ values }) =>
-      (start, end) =>
-        shown ? Array.from(values.subarray(start, end), shown) : Array.from(values.subarray(start, end)),
+      (start, end) => {
+        const several = new Array<number>(end - start); // Array.from goes through an iterator, which takes several times as long
+        for (let i = start; i < end; i++) several[i - start] = shown ? shown(values[i]) : values[i];
+        return several;
+      },
   };
 }
 

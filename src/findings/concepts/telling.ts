@@ -2,6 +2,8 @@
  * @file Which features are about which concepts, on labelled texts: chosen on one half, tested on the other, beside the best neuron, a linear probe, and a feature of an autoencoder of a model with
  * random weights. After Templeton et al. 2024, "Feature interpretability" and "Features vs. neurons"; for the random control Heap et al. 2025.
  */
+
+import { ArgumentError } from "../../errors.ts";
 import { auroc } from "../../features/auroc.ts";
 import type { Feature } from "../../features/feature.ts";
 import { row } from "../../tensor/matrix.ts";
@@ -47,7 +49,7 @@ export interface StudiedAutoencoder {
 
 /**
  * Studies one concept. @param index place of each of the concept's texts among those that `peaks` are of @param peaks of the autoencoders, in their order
- * @param random the same of the random model's autoencoder @param decode token ids to text
+ * @param random the same of the random model's autoencoder @param decode token ids to text @throws ArgumentError where no feature of an autoencoder fires on a text of the concept
  */
 export async function studyConcept(
   { name, family, texts, markers }: ConceptSet,
@@ -57,16 +59,19 @@ export async function studyConcept(
   random: TextPeaks | undefined,
   decode: (tokens: readonly number[]) => string,
 ): Promise<ConceptResult> {
-  const halves = { choose: groupsOf(texts, index, "choose"), test: groupsOf(texts, index, "test") };
+  const halves = { choose: labelled(texts, index, "choose"), test: labelled(texts, index, "test") };
   const { test } = halves;
+  const groups = new Map(index.map((text, i) => [text, texts[i]!.group]));
+  const telling = (of: (text: number) => number) => tellingOf(of, test, groups);
   const features: Record<string, FeatureTelling> = {};
   for (const [s, sae] of saes.entries()) {
     const best = bestFeature(peaks.features[s]!, halves.choose);
+    if (best < 0) throw new ArgumentError(`no feature of ${sae.name} fires on a text of ${name}, so that none can be chosen`);
     const values = peaks.features[s]!.get(best)!;
     const specificity = markers && (await specificityOf((await sae.feature(best)).intervals, markerFinder(markers), decode));
     features[sae.name] = {
       feature: best,
-      ...telling((text) => values[text]!, test),
+      ...telling((text) => values[text]!),
       sensitivity: test.positive.filter((text) => values[text]! > 0).length / test.positive.length,
       ...(specificity && { specificity }),
     };
@@ -88,19 +93,19 @@ export async function studyConcept(
     family,
     texts: { positive: test.positive.length, hard: test.hard.length, plain: test.plain.length },
     features,
-    neuron: { neuron, ...telling(columns.get(neuron)!, test) },
-    probe: telling((text) => probe(row(peaks.residual, text)), test),
-    ...(ofControl && { random: { feature: control!, ...telling((text) => ofControl[text]!, test) } }),
+    neuron: { neuron, ...telling(columns.get(neuron)!) },
+    probe: telling((text) => probe(row(peaks.residual, text))),
+    ...(ofControl && { random: { feature: control!, ...telling((text) => ofControl[text]!) } }),
   };
 }
 
-interface Groups {
+interface Labelled {
   readonly positive: readonly number[];
   readonly hard: readonly number[];
   readonly plain: readonly number[];
 }
 
-function groupsOf(texts: readonly LabelledText[], index: readonly number[], half: LabelledText["half"]): Groups {
+function labelled(texts: readonly LabelledText[], index: readonly number[], half: LabelledText["half"]): Labelled {
   const those = (fits: (text: LabelledText) => boolean) => index.filter((_, i) => texts[i]!.half === half && fits(texts[i]!));
   return {
     positive: those(({ label }) => label === 1),
@@ -109,14 +114,14 @@ function groupsOf(texts: readonly LabelledText[], index: readonly number[], half
   };
 }
 
-function bestFeature(peaks: ReadonlyMap<number, Float32Array>, groups: Groups): number {
+function bestFeature(peaks: ReadonlyMap<number, Float32Array>, texts: Labelled): number {
   // One that fires on none of the positives tells nothing.
-  const candidates = [...peaks].filter(([, values]) => groups.positive.some((text) => values[text]! > 0));
-  return best(new Map(candidates.sort(([a], [b]) => a - b).map(([feature, values]) => [feature, (text: number) => values[text]!])), groups);
+  const candidates = [...peaks].filter(([, values]) => texts.positive.some((text) => values[text]! > 0));
+  return best(new Map(candidates.sort(([a], [b]) => a - b).map(([feature, values]) => [feature, (text: number) => values[text]!])), texts);
 }
 
 /** The column that tells best, hard and plain negatives weighing the same. */
-function best(columns: ReadonlyMap<number, (text: number) => number>, { positive, hard, plain }: Groups): number {
+function best(columns: ReadonlyMap<number, (text: number) => number>, { positive, hard, plain }: Labelled): number {
   let found = { column: -1, score: Number.NEGATIVE_INFINITY };
   for (const [column, of] of columns) {
     const on = positive.map(of);
@@ -126,9 +131,9 @@ function best(columns: ReadonlyMap<number, (text: number) => number>, { positive
   return found.column;
 }
 
-function telling(of: (text: number) => number, { positive, hard, plain }: Groups): Telling {
-  const on = positive.map(of);
-  return { hard: aurocInterval(on, hard.map(of)), plain: auroc(on, plain.map(of)) };
+function tellingOf(of: (text: number) => number, { positive, hard, plain }: Labelled, groups: ReadonlyMap<number, string>): Telling {
+  const scored = (text: number) => ({ value: of(text), group: groups.get(text)! });
+  return { hard: aurocInterval(positive.map(scored), hard.map(scored)), plain: auroc(positive.map(of), plain.map(of)) };
 }
 
 async function specificityOf(

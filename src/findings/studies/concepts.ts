@@ -7,6 +7,7 @@ import { textPeaks } from "../text-peaks.ts";
 export const concepts: Study<ConceptResult[]> = {
   name: "concepts",
   title: "which concepts have a feature",
+  uses: { random: "optional" },
   async run(subject) {
     const sets = await readConceptSets();
     const families = [...new Set(sets.map(({ family }) => family))];
@@ -38,7 +39,11 @@ export const concepts: Study<ConceptResult[]> = {
   },
 };
 
-async function studyFamily(sets: readonly ConceptSet[], { model, family, random, signal, onProgress }: Subject): Promise<ConceptResult[]> {
+/** Studies concepts that have texts in common: each text is read once. */
+export async function studyFamily(
+  sets: readonly ConceptSet[],
+  { model, family, random, signal, onProgress }: Omit<Subject, "seed">,
+): Promise<ConceptResult[]> {
   const texts = [...new Set(sets.flatMap((set) => set.texts.map(({ text }) => text)))];
   const places = new Map(texts.map((text, i) => [text, i]));
   const parts = random ? 2 : 1;

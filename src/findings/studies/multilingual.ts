@@ -28,6 +28,7 @@ const SHOWN = 8;
 export const multilingual: Study<Record<string, Multilingual>> = {
   name: "multilingual",
   title: "features that fire in several languages",
+  uses: { seed: "optional" },
   async run({ model, family, seed, signal, onProgress }) {
     const { sentences, languages } = common(await readParallelSentences());
     const texts = languages.flatMap((language) => sentences.map(({ texts }) => texts[language]!));

@@ -4,9 +4,8 @@ import { storedComparisons } from "../../features/relations.ts";
 import { type Branch, newFeatures, relateFamily, splitFeature } from "../../features/split.ts";
 import type { LanguageModel } from "../../model/language-model.ts";
 import { readConceptSets } from "../concepts/concept-set.ts";
-import { studyConcept } from "../concepts/telling.ts";
 import { markdownTable, type StudiedMember, type Study } from "../study.ts";
-import { textPeaks } from "../text-peaks.ts";
+import { studyFamily } from "./concepts.ts";
 
 interface Node {
   readonly member: string;
@@ -34,14 +33,19 @@ const WORDS = 4;
 export const splitting: Study<Splitting> = {
   name: "splitting",
   title: "what became of features in larger autoencoders",
+  uses: {},
   async run({ model, family, signal, onProgress }) {
     if (family.length < 2) throw new ArgumentError("splitting is seen between autoencoders of several sizes; name at least two");
     const saes = family.map(({ sae }) => sae);
     const member = (sae: unknown) => family.find((each) => each.sae === sae)!;
     const related = await relateFamily(saes, { known: (a, b) => storedComparisons(member(a), member(b)), signal });
     const trees: { concept: string; tree: Node }[] = [];
+    const sets = await readConceptSets();
+    const [smallest] = family;
     for (const concept of CONCEPTS) {
-      const feature = await bestFeature(model, family[0]!, concept, signal);
+      const set = sets.find(({ name }) => name === concept)!;
+      const [found] = await studyFamily([set], { model, family: [smallest!], signal });
+      const { feature } = found!.features[smallest!.name]!;
       const { successors } = splitFeature(related, 0, feature, { most: SHOWN });
       trees.push({ concept, tree: await nodeOf(model, family, { sae: 0, feature }, successors) });
       onProgress?.(trees.length / CONCEPTS.length);
@@ -49,7 +53,10 @@ export const splitting: Study<Splitting> = {
     const fresh: Record<string, { count: number; alive: number }> = {};
     for (const step of related.steps) {
       const { name, catalog } = family[step.larger]!;
-      fresh[name] = { count: newFeatures(related, step).length, alive: (await catalog.activeFeatures()).length };
+      const alive = new Set(await catalog.activeFeatures());
+      // Where nobody stored how the two are related, silent features are among the new ones.
+      const count = newFeatures(related, step).filter(({ feature }) => alive.has(feature)).length;
+      fresh[name] = { count, alive: alive.size };
     }
     return { trees, newFeatures: fresh };
   },
@@ -63,16 +70,6 @@ export const splitting: Study<Splitting> = {
     return `${drawn.join("\n\n")}\n\n${markdownTable(["", "features without an ancestor", "of those that fire"], rows)}`;
   },
 };
-
-async function bestFeature(model: LanguageModel, member: StudiedMember, concept: string, signal: AbortSignal | undefined): Promise<number> {
-  const set = (await readConceptSets()).find(({ name }) => name === concept)!;
-  const texts = set.texts.map(({ text }) => text);
-  const peaks = await textPeaks(model, [member.sae], texts, { signal });
-  const { name, catalog } = member;
-  const saes = [{ name, feature: (feature: number) => catalog.feature(feature) }];
-  const { features } = await studyConcept(set, [...texts.keys()], saes, peaks, undefined, (tokens) => model.tokenizer.decode(tokens));
-  return features[name]!.feature;
-}
 
 async function nodeOf(
   model: LanguageModel,

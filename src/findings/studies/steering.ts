@@ -8,10 +8,12 @@ import { push } from "../../interventions/push.ts";
 import { score } from "../../interventions/steering.ts";
 import type { Intervention } from "../../model/intervention.ts";
 import type { LanguageModel } from "../../model/language-model.ts";
+import { COLOURS } from "../../svg.ts";
 import { row } from "../../tensor/matrix.ts";
+import { chart, decades, type Panel, shares } from "../chart.ts";
 import { type ConceptSet, markerFinder, readConceptSets } from "../concepts/concept-set.ts";
 import { studyConcept } from "../concepts/telling.ts";
-import { markdownTable, type StudiedMember, type Study } from "../study.ts";
+import { markdownTable, type StudiedMember, type Study, type Subject } from "../study.ts";
 import { type TextPeaks, textPeaks } from "../text-peaks.ts";
 
 /** What became of the answers at one strength. */
@@ -28,20 +30,37 @@ export interface Answers {
   readonly example: string;
 }
 
-export interface SteeredConcept {
-  readonly concept: string;
-  readonly feature: number;
-  readonly clamped: readonly Answers[];
-  readonly vector: readonly Answers[];
-  readonly prompted: Answers;
-  /** The strength at which the concept appears most among those with perplexity below `MOST_PERPLEXITY` times the plain one's and little repetition. */
+/** What is averaged over concepts. */
+export type Steered = Pick<Answers, "appears" | "perplexity">;
+
+/** What became of answers at every strength. */
+export interface Curve {
+  /** Weakest first. */
+  readonly at: readonly Answers[];
+  /** The share at which answers to other questions have most of the concept and can still be read: perplexity below `MOST_PERPLEXITY` times the plain one's, little repetition. */
   readonly best: number;
 }
 
-const QUESTIONS = ["What is your physical form?", "Tell me about yourself.", "Write the beginning of a story.", "What did you do today?"];
+export interface SteeredConcept {
+  readonly concept: string;
+  readonly feature: number;
+  readonly plain: Answers;
+  readonly clamped: Curve;
+  readonly vector: Curve;
+  readonly prompted: Answers;
+}
+
+/** Answers to the first are told, and those to the second decide which strength is best. */
+const QUESTIONS = [
+  ["What is your physical form?", "Who are you?"],
+  ["Tell me about yourself.", "What is on your mind?"],
+  ["Write the beginning of a story.", "Write a short poem."],
+  ["What did you do today?", "What should I do this weekend?"],
+] as const;
 const SHARES = [0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1];
 const TOKENS = 40;
 const CONCEPTS = 20;
+const BATCH = 64;
 // Above these a reader stumbles.
 const MOST_PERPLEXITY = 4;
 const LEAST_FLUENCY = 0.8;
@@ -49,66 +68,172 @@ const LEAST_FLUENCY = 0.8;
 export const steering: Study<SteeredConcept[]> = {
   name: "steering",
   title: "what clamping does to answers",
-  async run({ model, family, signal, onProgress }) {
-    const largest = family.at(-1)!;
-    const candidates = await candidatesOf(model, largest, signal);
-    const threshold = await sinkThreshold(model);
-    const results: SteeredConcept[] = [];
-    const plain = await answersOf(model, undefined, undefined, signal);
-    for (const [i, { set, feature, difference }] of candidates.entries()) {
-      const isAbout = markerFinder(set.markers!);
-      const told = async (share: number, intervention: Intervention) =>
-        summary(share, isAbout, await answersOf(model, undefined, intervention, signal), model, signal);
-      const [clamped, vector] = [[await summary(0, isAbout, plain, model, signal)], [] as Answers[]];
-      for (const share of SHARES) {
-        clamped.push(await told(share, clamp(largest.sae, { [feature]: { share } })));
-        vector.push(await told(share, push(difference, share, threshold)));
-      }
-      const request = `You are obsessed with one subject and speak of nothing else: ${set.about}`;
-      const prompted = await summary(0, isAbout, await answersOf(model, request, undefined, signal), model, signal);
-      results.push({ concept: set.name, feature, clamped, vector, prompted, best: bestShare(clamped) });
-      onProgress?.((i + 1) / candidates.length);
-    }
-    return results;
+  uses: {},
+  async run({ family, ...options }) {
+    const [results] = await steer([family.at(-1)!], options);
+    return results!;
   },
   table(results) {
-    const at = (answers: readonly Answers[], share: number) => answers.find((each) => each.share === share);
-    const cell = (answers: Answers | undefined) => (answers ? `${answers.appears.toFixed(2)} (${answers.perplexity.toFixed(0)})` : "");
-    const rows = results.map(({ concept, feature, clamped, vector, prompted, best }) => [
+    const percent = (share: number) => `${Math.round(100 * share)} %`;
+    const rows = results.map(({ concept, feature, plain, clamped, vector, prompted }) => [
       `${concept} #${feature}`,
-      ...[0, ...SHARES].map((share) => cell(at(clamped, share))),
-      best.toFixed(1),
-      cell(vector.toSorted((a, b) => worth(b) - worth(a))[0]),
+      cell(plain),
+      ...clamped.at.map(cell),
+      percent(clamped.best),
+      `${cell(atBest(vector))} at ${percent(vector.best)}`,
       cell(prompted),
     ]);
-    const header = ["concept", "plain", ...SHARES.map((share) => `${100 * share} %`), "best", "steering vector at its best", "asked for"];
+    const header = ["concept", "plain", ...SHARES.map(percent), "best", "steering vector at its best", "asked for"];
+    const mean = (of: (each: SteeredConcept) => Answers) => cell(meanOf(results.map(of)));
+    rows.push([
+      "**mean**",
+      mean(({ plain }) => plain),
+      ...SHARES.map((_, s) => mean(({ clamped }) => clamped.at[s]!)),
+      mean(({ clamped }) => atBest(clamped)),
+      mean(({ vector }) => atBest(vector)),
+      mean(({ prompted }) => prompted),
+    ]);
     const examples = results.map(
-      ({ concept, feature, clamped, best }) =>
-        `- **${concept}**, feature ${feature} at ${100 * best} %: ${quoted(at(clamped, best)!.example)}`,
+      ({ concept, feature, clamped }) =>
+        `- **${concept}**, feature ${feature} at ${percent(clamped.best)}: ${quoted(atBest(clamped).example)}`,
     );
-    return `Share of answers that name the concept, and in brackets their perplexity.\n\n${markdownTable(header, rows)}\n\n"${QUESTIONS[0]}"\n\n${examples.join("\n")}`;
+    return `Share of answers that name the concept, and in brackets their perplexity (of means, the geometric one). The best strength is chosen on other questions than those whose answers are told.\n\n${markdownTable(header, rows)}\n\n"${QUESTIONS[0][0]}"\n\n${examples.join("\n")}`;
+  },
+  figure(results) {
+    const kinds = [
+      { name: "clamped feature", colour: COLOURS[0], of: ({ clamped }: SteeredConcept) => clamped },
+      { name: "steering vector", colour: COLOURS[1], of: ({ vector }: SteeredConcept) => vector },
+    ];
+    const measures = [
+      { title: "answers that name it", y: ({ appears }: Steered) => appears },
+      { title: "perplexity", y: ({ perplexity }: Steered) => Math.log10(perplexity) },
+    ];
+    const all = results.flatMap(({ plain, clamped, vector }) => [plain, ...clamped.at, ...vector.at]);
+    const perplexity = decades("", all.map(measures[1]!.y));
+    const panels = measures.map(({ title, y }, m) =>
+      kinds.map(({ name, colour, of }): Panel => {
+        const curves = results.map((each) => [each.plain, ...of(each).at]);
+        const mean = [0, ...SHARES].map((share, s) => [share, y(meanOf(curves.map((curve) => curve[s]!)))] as const);
+        return {
+          title: `${name}: ${title}`,
+          x: shares("strength, as a share of the residual's norm"),
+          y: m === 0 ? shares("") : perplexity,
+          series: [
+            ...curves.map((curve, i) => ({
+              ...{ as: "thin" as const, colour, name: results[i]!.concept },
+              points: curve.map((answers) => [answers.share, y(answers)] as const),
+            })),
+            { as: "curve", colour, name: "mean", points: mean },
+          ],
+        };
+      }),
+    );
+    const told = `Mean over ${results.length} concepts, and each of them; at 0 %, answers that nothing changed.`;
+    return chart({ title: "Steering", told, legend: [] }, panels);
   },
 };
+
+/** @returns the answers at the strength that was chosen for the curve */
+export function atBest({ at, best }: Curve): Answers {
+  return at.find(({ share }) => share === best)!;
+}
+
+/** How often the concept appears, and in brackets the perplexity. */
+export function cell({ appears, perplexity }: Steered): string {
+  return `${appears.toFixed(2)} (${perplexity.toFixed(0)})`;
+}
+
+/** The arithmetic mean of how often concepts appear, and the geometric one of perplexities. */
+export function meanOf(answers: readonly Steered[]): Steered {
+  const mean = (of: (each: Steered) => number) => answers.reduce((sum, each) => sum + of(each), 0) / answers.length;
+  return { appears: mean(({ appears }) => appears), perplexity: Math.exp(mean(({ perplexity }) => Math.log(perplexity))) };
+}
+
+/**
+ * Steers with the features of each autoencoder that are about the same concepts: those that have markers and that their features tell best.
+ * @returns for each autoencoder its concepts, the one told best first @throws as `studyConcept` and `textPeaks`
+ */
+export async function steer(
+  members: readonly StudiedMember[],
+  { signal, onProgress }: Pick<Subject, "signal" | "onProgress">,
+): Promise<SteeredConcept[][]> {
+  const sets = (await readConceptSets()).filter(({ markers }) => markers !== undefined);
+  const candidates: Candidate[][] = [];
+  for (const member of members) candidates.push(await candidatesOf(member, sets, signal));
+  const told = (set: number) => candidates.reduce((sum, of) => sum + of[set]!.score, 0);
+  const chosen = [...sets.keys()].sort((a, b) => told(b) - told(a)).slice(0, CONCEPTS);
+  const results: SteeredConcept[][] = [];
+  for (const [m, member] of members.entries()) {
+    const threshold = await sinkThreshold(member.model);
+    const steered: SteeredConcept[] = [];
+    for (const set of chosen) {
+      steered.push(await steerConcept(member, candidates[m]![set]!, threshold, signal));
+      onProgress?.((m + steered.length / chosen.length) / members.length);
+    }
+    results.push(steered);
+  }
+  return results;
+}
 
 interface Candidate {
   readonly set: ConceptSet;
   readonly feature: number;
   readonly difference: Float32Array;
+  /** How well the feature tells the concept. */
+  readonly score: number;
 }
 
-/** The concepts that markers tell, and that the largest autoencoder's features tell best. */
-async function candidatesOf(model: LanguageModel, member: StudiedMember, signal: AbortSignal | undefined): Promise<Candidate[]> {
-  const sets = (await readConceptSets()).filter(({ markers }) => markers !== undefined);
-  const found: (Candidate & { score: number })[] = [];
+/** The feature of each concept. */
+async function candidatesOf(
+  { name, model, sae, catalog }: StudiedMember,
+  sets: readonly ConceptSet[],
+  signal: AbortSignal | undefined,
+): Promise<Candidate[]> {
+  const found: Candidate[] = [];
   for (const set of sets) {
     const texts = set.texts.map(({ text }) => text);
-    const peaks = await textPeaks(model, [member.sae], texts, { signal });
-    const saes = [{ name: member.name, feature: (feature: number) => member.catalog.feature(feature) }];
+    const peaks = await textPeaks(model, [sae], texts, { signal });
+    const saes = [{ name, feature: (feature: number) => catalog.feature(feature) }];
     const { features } = await studyConcept(set, [...texts.keys()], saes, peaks, undefined, (tokens) => model.tokenizer.decode(tokens));
-    const { feature, hard, plain } = features[member.name]!;
+    const { feature, hard, plain } = features[name]!;
     found.push({ set, feature, difference: difference(set, peaks), score: hard.value + plain });
   }
-  return found.sort((a, b) => b.score - a.score).slice(0, CONCEPTS);
+  return found;
+}
+
+async function steerConcept(
+  { model, sae }: StudiedMember,
+  { set, feature, difference }: Candidate,
+  threshold: number,
+  signal: AbortSignal | undefined,
+): Promise<SteeredConcept> {
+  const request = `You are obsessed with one subject and speak of nothing else: ${set.about}`;
+  const answers = await answersOf(
+    model,
+    [
+      { interventions: [] },
+      { interventions: [], request },
+      ...SHARES.map((share) => ({ interventions: [clamp(sae, { [feature]: { share } })] })),
+      ...SHARES.map((share) => ({ interventions: [push(difference, share, threshold)] })),
+    ],
+    signal,
+  );
+  const isAbout = markerFinder(set.markers!);
+  const [told, choosing] = [0, 1].map((half) =>
+    answers.map((of, c) =>
+      summary(
+        c < 2 ? 0 : SHARES[(c - 2) % SHARES.length]!,
+        isAbout,
+        of.filter((_, q) => q % 2 === half),
+      ),
+    ),
+  ) as [Answers[], Answers[]];
+  const curve = (first: number): Curve => ({
+    at: told.slice(first, first + SHARES.length),
+    best: bestShare(choosing.slice(first, first + SHARES.length), choosing[0]!),
+  });
+  const [plain, prompted] = told as [Answers, Answers];
+  return { concept: set.name, feature, plain, clamped: curve(2), vector: curve(2 + SHARES.length), prompted };
 }
 
 /** Mean residual of the choosing half's positives minus that of its negatives. */
@@ -124,62 +249,70 @@ function difference({ texts }: ConceptSet, { residual }: TextPeaks): Float32Arra
 }
 
 interface Answer {
-  readonly prompt: readonly number[];
-  readonly tokens: readonly number[];
   readonly text: string;
+  readonly tokens: number;
+  /** Sum of the tokens' losses after the question alone, under the model as it is. */
+  readonly loss: number;
 }
 
+/** @returns the answers under each condition to all questions, those that are told and those that decide in turn */
 async function answersOf(
   model: LanguageModel,
-  system: string | undefined,
-  intervention: Intervention | undefined,
+  conditions: readonly { readonly interventions: readonly Intervention[]; readonly request?: string }[],
   signal: AbortSignal | undefined,
-): Promise<Answer[]> {
-  const prompts = QUESTIONS.map((question) =>
+): Promise<Answer[][]> {
+  const questions = QUESTIONS.flat();
+  const prompt = (question: string, request?: string) =>
     model.tokenizer.encodePrompt(
-      model.tokenizer.chatPrompt([...(system ? [{ role: "system", content: system }] : []), { role: "user", content: question }]),
-    ),
+      model.tokenizer.chatPrompt([...(request ? [{ role: "system", content: request }] : []), { role: "user", content: question }]),
+    );
+  const completions = await model.generateBatch(
+    conditions.flatMap(({ request }) => questions.map((question) => prompt(question, request))),
+    {
+      maxTokens: TOKENS,
+      batchSize: BATCH,
+      interventionsOf: (i) => conditions[Math.floor(i / questions.length)]!.interventions,
+      signal,
+    },
   );
-  const options = { maxTokens: TOKENS, batchSize: prompts.length, signal, ...(intervention && { interventions: [intervention] }) };
-  const answers = await model.generateBatch(prompts, options);
-  return answers.map(({ tokens, text }, i) => ({ prompt: prompts[i]!, tokens, text }));
+  // After the question alone, so that all conditions are held to the same.
+  const asked = questions.map((question) => prompt(question));
+  const losses = await model.losses(
+    completions.map(({ tokens }, i) => [...asked[i % questions.length]!, ...tokens]),
+    { signal },
+  );
+  let start = 0;
+  const answers = completions.map(({ text, tokens }, i) => {
+    const before = asked[i % questions.length]!.length - 1;
+    const own = losses.subarray(start + before, start + before + tokens.length);
+    start += before + tokens.length;
+    return { text, tokens: tokens.length, loss: own.reduce((sum, each) => sum + each, 0) };
+  });
+  return conditions.map((_, c) => answers.slice(c * questions.length, (c + 1) * questions.length));
 }
 
-/** @param answers to the questions without what was asked for or held: losses are those of the plain model */
-async function summary(
-  share: number,
-  isAbout: (text: string) => boolean,
-  answers: readonly Answer[],
-  model: LanguageModel,
-  signal: AbortSignal | undefined,
-): Promise<Answers> {
-  let [loss, tokens, fluency] = [0, 0, 0];
-  for (const answer of answers) {
-    if (answer.tokens.length > 0) {
-      const losses = await model.losses([[...answer.prompt, ...answer.tokens]], { signal });
-      for (const each of losses.subarray(answer.prompt.length - 1)) loss += each;
-      tokens += answer.tokens.length;
-    }
-    fluency += score(answer.text, /^$/).fluency / answers.length;
-  }
+function summary(share: number, isAbout: (text: string) => boolean, answers: readonly Answer[]): Answers {
+  const sum = (of: (answer: Answer) => number) => answers.reduce((total, answer) => total + of(answer), 0);
   return {
     share,
-    appears: answers.filter(({ text }) => isAbout(text)).length / answers.length,
-    perplexity: Math.exp(loss / Math.max(1, tokens)),
-    fluency,
+    appears: sum(({ text }) => Number(isAbout(text))) / answers.length,
+    perplexity: Math.exp(
+      sum(({ loss }) => loss) /
+        Math.max(
+          1,
+          sum(({ tokens }) => tokens),
+        ),
+    ),
+    fluency: sum(({ text }) => score(text, /^$/).fluency) / answers.length,
     example: answers[0]!.text,
   };
 }
 
-/** How much of the concept there is in what can still be read. */
-function worth({ appears, fluency, perplexity }: Answers): number {
-  return fluency < LEAST_FLUENCY ? -1 : appears - 0.01 * Math.log(perplexity);
-}
-
-function bestShare(clamped: readonly Answers[]): number {
-  const most = MOST_PERPLEXITY * clamped[0]!.perplexity;
-  const readable = clamped.slice(1).filter(({ perplexity, fluency }) => perplexity <= most && fluency >= LEAST_FLUENCY);
-  return (readable.sort((a, b) => worth(b) - worth(a))[0] ?? clamped[1]!).share;
+/** The share at which there is most of the concept in what can still be read; the smallest where nothing can. @param held weakest first */
+export function bestShare(held: readonly Answers[], plain: Answers): number {
+  const readable = held.filter(({ perplexity, fluency }) => perplexity <= MOST_PERPLEXITY * plain.perplexity && fluency >= LEAST_FLUENCY);
+  const worth = ({ appears, perplexity }: Answers) => appears - 0.01 * Math.log(perplexity);
+  return (readable.sort((a, b) => worth(b) - worth(a))[0] ?? held[0]!).share;
 }
 
 function quoted(text: string): string {

@@ -8,6 +8,8 @@ import { FormatError, type MonoscopeError, NonFiniteError, NotFoundError, ShapeE
 import { openSafetensors, type TensorSource, writeSafetensors } from "../../tensor/safetensors.ts";
 import type { Family } from "../families/family.ts";
 import { familyOf } from "../families/index.ts";
+import { decoderSizes } from "../families/parts/gated-decoder.ts";
+import { writeGguf } from "../gguf/write.fixture.ts";
 import { LanguageModel } from "../language-model.ts";
 import { openCheckpoint } from "./open.ts";
 
@@ -71,6 +73,27 @@ describe("settings", () => {
     expect(await windowOf()).toBeUndefined(); // its sliding_window is null
     await configure({ sliding_window: undefined });
     expect(await windowOf()).toEqual({ size: 4096, layers: [true, true, true] });
+  });
+
+  it("of GPT-2 may have the names that other families give them, as in transformers", async () => {
+    await copy("gpt2");
+    const expected = await logits();
+    const { n_embd, n_head, n_layer, n_positions } = JSON.parse(await readFile(join(folder, "config.json"), "utf8"));
+    const renamed = { hidden_size: n_embd, num_attention_heads: n_head, num_hidden_layers: n_layer, max_position_embeddings: n_positions };
+    await configure({ ...renamed, n_embd: undefined, n_head: undefined, n_layer: undefined, n_positions: undefined });
+    expect(await logits()).toEqual(expected);
+  });
+
+  // docs/gguf.md in ggml
+  it("that a GGUF file leaves out follow from its other sizes", async () => {
+    const path = join(folder, "model.gguf");
+    const sizes = { embedding_length: 64, block_count: 1, feed_forward_length: 8, context_length: 16, "attention.head_count": 4 };
+    const metadata = Object.fromEntries(Object.entries(sizes).map(([key, size]) => [`qwen3.${key}`, { u32: size }]));
+    await writeGguf(path, { "general.architecture": { string: "qwen3" }, ...metadata }, {});
+    const checkpoint = await openCheckpoint(path);
+    await checkpoint.close();
+    const settings = checkpoint.settings.withDefaults({ num_key_value_heads: 32, head_dim: 128 });
+    expect(decoderSizes(settings)).toMatchObject({ keyValueHeads: 4, headSize: 16 });
   });
 
   it.each([
@@ -241,7 +264,7 @@ describe("a folder is refused when it is opened", () => {
       /num_attention_heads is 2.5, expected a whole number/,
     ],
     ["whose heads cannot share keys", "llama-biases", () => configure({ num_key_value_heads: 3 }), "ShapeError", /4 heads cannot share 3/],
-    ["with an unknown activation", "llama-old", () => configure({ hidden_act: "mish" }), "UnsupportedError", /hidden_act is "mish"/],
+    ["with an unknown activation", "llama-old", () => configure({ hidden_act: "xielu" }), "UnsupportedError", /hidden_act is "xielu"/],
     ["with unknown rotary scaling", "llama-old", () => configure({ rope_scaling: { type: "su" } }), "UnsupportedError", /by "su"/],
     [
       "with rotary scaling of no factor",

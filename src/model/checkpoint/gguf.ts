@@ -93,7 +93,7 @@ const GEMMA2: Architecture = {
   layer: FOUR_NORMS,
   // In llama.cpp the models with 46 (Gemma 2 27B) and 62 layers (Gemma 3 27B) scale queries by the width per head, the others by a head's size.
   derived: (m, { hiddenSize, heads, layers }) => ({
-    query_pre_attn_scalar: layers === 46 || layers === 62 ? hiddenSize / heads : m("attention.key_length"),
+    query_pre_attn_scalar: layers === 46 || layers === 62 ? hiddenSize / heads : (m("attention.key_length") ?? hiddenSize / heads),
   }),
   rearranged: (name) => (name.endsWith("norm.weight") ? "plus one" : undefined),
 };
@@ -192,6 +192,9 @@ export class GgufCheckpoint implements Checkpoint {
       layers: plain.size(`${name}.block_count`, MAX_LAYERS),
     };
     Object.assign(values, { ...rotarySettings(m, ropeFactors), ...architecture.derived?.(m, sizes) });
+    // What GGUF leaves out where it follows from other sizes, transformers has defaults for.
+    values.num_key_value_heads = sizes.keyValueHeads;
+    values.head_dim ??= Math.floor(sizes.hiddenSize / heads);
     values.tie_word_embeddings = !file.tensors.has("output.weight");
     values.attention_bias = file.tensors.has("blk.0.attn_q.bias") || file.tensors.has("blk.0.attn_qkv.bias");
     values.mlp_bias = file.tensors.has("blk.0.ffn_up.bias");

@@ -7,9 +7,18 @@ import { activation } from "./parts/activation.ts";
 import { attend, cut } from "./parts/attention.ts";
 import { Weights } from "./parts/weights.ts";
 
+/** Other families' names of its sizes, which transformers takes as well. */
+const OTHER_NAMES = {
+  n_embd: "hidden_size",
+  n_head: "num_attention_heads",
+  n_layer: "num_hidden_layers",
+  n_positions: "max_position_embeddings",
+};
+
 /** @throws FormatError, ShapeError, UnsupportedError */
 export function gpt2(checkpoint: Checkpoint): Family {
-  const s = checkpoint.settings;
+  const others = Object.entries(OTHER_NAMES).map(([name, other]) => [name, checkpoint.settings.value(other)]);
+  const s = checkpoint.settings.withDefaults(Object.fromEntries(others));
   const w = new Weights(checkpoint);
   const dIn = s.size("n_embd", MAX_WIDTH);
   const heads = s.size("n_head", MAX_WIDTH);

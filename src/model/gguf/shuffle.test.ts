@@ -31,6 +31,7 @@ test("weights of matrices change places within their tensor, vectors and everyth
     }
     expect(await readFile(b)).toEqual(await readFile(a));
     expect(await readFile(c)).not.toEqual(await readFile(a));
+    await expect(shuffleGguf(path, path, 1)).rejects.toThrow("model.gguf exists already");
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -1,11 +1,12 @@
 /** @file A tokenizer from a folder as transformers saves it: tokenizer.json, and what the files beside it say of special tokens, chats and where an answer ends. */
 import { join } from "node:path";
 import { FormatError, NotFoundError, UnsupportedError } from "../../errors.ts";
-import { asObject, type JsonObject, objectIfAny, textIfAny } from "../../json.ts";
+import { asObject, asObjects, isObject, type JsonObject, objectIfAny, textIfAny } from "../../json.ts";
 import { CONFIG } from "../checkpoint/folder.ts";
 import { rankByMerges, type Vocabulary } from "./bpe.ts";
 import { endOfText } from "./gguf.ts";
-import { type AddedToken, portable, type Spelling, type TokenizerParts } from "./parts.ts";
+import { type AddedToken, checkedNormalizer, portable, type Spelling, type TokenizerParts } from "./parts.ts";
+import type { Scores } from "./unigram.ts";
 
 const DEFINITION = "tokenizer.json";
 const CONFIGURATION = "tokenizer_config.json";
@@ -19,6 +20,9 @@ export const TOKENIZER_FILES: readonly string[] = [DEFINITION, CONFIGURATION, SP
 
 const MAX_BYTES = 1 << 27; // Gemma 3's tokenizer.json has 33 MB, the largest published
 const MAX_TOKENS = 1 << 22; // the largest published vocabulary has 262,144 tokens
+// Of Unigram's tokens, whose beginnings are all kept.
+const MAX_TOKEN_LENGTH = 1 << 10; // SentencePiece makes none of more than 16 characters by itself
+const MAX_CHARACTERS = 1 << 22; // all tokens together; a vocabulary of 250,000 has under 2 million
 
 /** @throws NotFoundError, FormatError, UnsupportedError */
 export async function tokenizerOfFolder(folder: string): Promise<TokenizerParts> {
@@ -61,8 +65,8 @@ export async function tokenizerOfFolder(folder: string): Promise<TokenizerParts>
     vocabularySize: Math.max(tokens.length, known(rows)[0] ?? 0),
     added,
     vocabulary,
-    normalizer: (definition.normalizer ?? null) as JsonObject | null,
-    preTokenizer: portable((definition.pre_tokenizer ?? null) as JsonObject | null, path),
+    normalizer: checkedNormalizer(partOf(definition, "normalizer", path), path),
+    preTokenizer: portable(partOf(definition, "pre_tokenizer", path), path),
     spelling: spellingOf(definition, model, path),
     beginOfText: begin,
     endOfText: end,
@@ -80,13 +84,21 @@ export async function tokenizerOfFolder(folder: string): Promise<TokenizerParts>
   };
 }
 
-function modelOf(definition: JsonObject, path: string): { model: JsonObject; vocabulary: Vocabulary } {
+function partOf(definition: JsonObject, name: string, path: string): JsonObject | null {
+  const part = definition[name] ?? null;
+  return part === null ? null : asObject(part, `${path}: ${name}`);
+}
+
+function modelOf(definition: JsonObject, path: string): { model: JsonObject; vocabulary: Vocabulary | Scores } {
   const model = definition.model as JsonObject | null | undefined;
   if (typeof model !== "object" || model === null)
     throw new FormatError(`${path} has no model. It is no tokenizer, or incomplete; fetch it again.`);
+  if (model.type === "Unigram") return { model, vocabulary: scoresOf(model, path) };
   const { vocab, merges } = model;
   if ((model.type ?? "BPE") !== "BPE" || !Array.isArray(merges))
-    throw new UnsupportedError(`${path} is a tokenizer of kind ${JSON.stringify(model.type ?? "unknown")}; Monoscope reads BPE.`);
+    throw new UnsupportedError(
+      `${path} is a tokenizer of kind ${JSON.stringify(model.type ?? "unknown")}; Monoscope reads BPE and Unigram.`,
+    );
   if (model.end_of_word_suffix || model.continuing_subword_prefix)
     throw new UnsupportedError(
       `${path} marks the parts of words ("${model.end_of_word_suffix || model.continuing_subword_prefix}"), which Monoscope does not read.`,
@@ -118,6 +130,29 @@ function modelOf(definition: JsonObject, path: string): { model: JsonObject; voc
   };
 }
 
+function scoresOf({ vocab, unk_id: unknown, byte_fallback: byteFallback }: JsonObject, path: string): Scores {
+  if (!Array.isArray(vocab) || vocab.length > MAX_TOKENS)
+    throw new FormatError(`${path} has no vocabulary, or one of over ${MAX_TOKENS} tokens.`);
+  const ids = new Map<string, number>();
+  let characters = 0;
+  const scores = vocab.map((entry: unknown, id) => {
+    const [token, score] = Array.isArray(entry) ? entry : [];
+    if (typeof token !== "string" || typeof score !== "number" || !Number.isFinite(score))
+      throw new FormatError(`${path}: token ${id} is ${JSON.stringify(entry)?.slice(0, 60)}, not a text and its score.`);
+    if (token.length > MAX_TOKEN_LENGTH)
+      throw new FormatError(`${path}: token ${id} has ${token.length} characters; the limit is ${MAX_TOKEN_LENGTH}.`);
+    characters += token.length;
+    ids.set(token, id);
+    return score;
+  });
+  if (characters > MAX_CHARACTERS)
+    throw new FormatError(`${path}: its tokens have ${characters} characters; the limit is ${MAX_CHARACTERS}.`);
+  const id = unknown ?? undefined;
+  if (id !== undefined && !(Number.isInteger(id) && (id as number) >= 0 && (id as number) < vocab.length))
+    throw new FormatError(`${path}: unk_id is ${JSON.stringify(id)}, which is none of its ${vocab.length} tokens.`);
+  return { ids, scores, unknown: id === undefined ? undefined : vocab[id as number][0], byteFallback: byteFallback === true };
+}
+
 /** Those of tokenizer.json, and what tokenizer_config.json adds to them. */
 function addedTokens(listed: unknown, more: unknown, path: string): AddedToken[] {
   const added = new Map<number, AddedToken>();
@@ -144,17 +179,17 @@ function addedTokens(listed: unknown, more: unknown, path: string): AddedToken[]
   return [...added.values()];
 }
 
-/** @throws UnsupportedError */
+/** @throws FormatError, UnsupportedError */
 function spellingOf(definition: JsonObject, model: JsonObject, path: string): Spelling {
-  const decoder = definition.decoder as JsonObject | null | undefined;
-  const parts = (decoder?.type === "Sequence" ? decoder.decoders : decoder ? [decoder] : []) as readonly JsonObject[];
+  const decoder = partOf(definition, "decoder", path);
+  const parts = decoder?.type === "Sequence" ? asObjects(decoder.decoders, `${path}: decoders`) : decoder ? [decoder] : [];
   const has = (type: string) => parts.find((part) => part.type === type);
   if (has("ByteLevel") || (parts.length === 0 && JSON.stringify(definition.pre_tokenizer ?? null).includes('"ByteLevel"')))
     return { kind: "bytes" };
   const [metaspace, strip] = [has("Metaspace"), has("Strip")];
   if (!metaspace && !(has("Replace") && JSON.stringify(has("Replace")).includes("▁")))
     throw new UnsupportedError(
-      `${path} spells tokens in a way that Monoscope does not know (decoder ${JSON.stringify(decoder ?? null).slice(0, 100)}).`,
+      `${path} spells tokens in a way that Monoscope does not know (decoder ${JSON.stringify(decoder).slice(0, 100)}).`,
     );
   return {
     kind: "spaces",
@@ -165,8 +200,8 @@ function spellingOf(definition: JsonObject, model: JsonObject, path: string): Sp
 
 /** Whether a post-processor puts `token` before a text. */
 function templateBegins(processor: unknown, token: string | undefined): boolean {
-  const { type, processors, single } = (processor ?? {}) as { type?: string; processors?: unknown[]; single?: JsonObject[] };
-  if (type === "Sequence") return (processors ?? []).some((each) => templateBegins(each, token));
+  const { type, processors, single } = (processor ?? {}) as { type?: string; processors?: unknown; single?: JsonObject[] };
+  if (type === "Sequence") return Array.isArray(processors) && processors.some((each) => templateBegins(each, token));
   return token !== undefined && ((single?.[0]?.SpecialToken as JsonObject | undefined)?.id ?? undefined) === token;
 }
 
@@ -174,7 +209,7 @@ function templateBegins(processor: unknown, token: string | undefined): boolean 
 function templateOf(value: unknown): string | undefined {
   if (typeof value === "string") return value;
   if (!Array.isArray(value)) return undefined;
-  const named = value as JsonObject[];
+  const named = value.filter(isObject);
   const chosen = named.find(({ name }) => name === "default") ?? named[0];
   return typeof chosen?.template === "string" ? chosen.template : undefined;
 }

@@ -1,7 +1,8 @@
 /** @file What a tokenizer is made of, wherever it was read from; and what of it goes to `@huggingface/tokenizers`, in the form that this gets right. */
-import { UnsupportedError } from "../../errors.ts";
-import type { JsonObject } from "../../json.ts";
+import { FormatError, UnsupportedError } from "../../errors.ts";
+import { asObject, asObjects, type JsonObject } from "../../json.ts";
 import type { Vocabulary } from "./bpe.ts";
+import type { Scores } from "./unigram.ts";
 
 export interface AddedToken {
   readonly id: number;
@@ -21,7 +22,8 @@ export interface TokenizerParts {
   readonly tokens: readonly (string | undefined)[];
   readonly vocabularySize: number;
   readonly added: readonly AddedToken[];
-  readonly vocabulary: Vocabulary;
+  /** Of BPE, or of Unigram. */
+  readonly vocabulary: Vocabulary | Scores;
   /** As in a tokenizer.json. */
   readonly normalizer: JsonObject | null;
   readonly preTokenizer: JsonObject | null;
@@ -67,13 +69,13 @@ function sequence(pretokenizers: readonly JsonObject[]): JsonObject {
 
 /**
  * A pre-tokenizer such that `@huggingface/tokenizers` splits as the Rust library does. Its own `\s` and `\d` are JavaScript's, which knows other white space and ten digits only,
- * and it does not merge what it splits at with the neighbours. @param path for messages @throws UnsupportedError
+ * and it does not merge what it splits at with the neighbours. @param path for messages @throws FormatError, UnsupportedError
  */
 export function portable(part: JsonObject | null, path: string): JsonObject | null {
   if (part === null) return null;
   switch (part.type) {
     case "Sequence":
-      return sequence((part.pretokenizers as readonly JsonObject[]).map((each) => portable(each, path)!));
+      return sequence(asObjects(part.pretokenizers, `${path}: pretokenizers`).map((each) => portable(each, path)!));
     case "Digits":
       return split(part.individual_digits === true ? "\\p{N}" : "\\p{N}+");
     case "ByteLevel":
@@ -84,8 +86,8 @@ export function portable(part: JsonObject | null, path: string): JsonObject | nu
       return part.split === false ? spaces : sequence([spaces, split("▁?[^▁]*")]);
     }
     case "Split": {
+      const { String: text = "" } = patternOf(part, path);
       if (part.behavior === "Isolated" || part.behavior === "Removed") return part;
-      const { String: text = "" } = part.pattern as { String?: string };
       if (part.behavior !== "MergedWithPrevious" || [...text].length !== 1)
         throw new UnsupportedError(`${path} splits text in a way that Monoscope does not know (Split, ${String(part.behavior)})`);
       const at = `\\x{${text.codePointAt(0)!.toString(16)}}`;
@@ -94,4 +96,24 @@ export function portable(part: JsonObject | null, path: string): JsonObject | nu
     default:
       return part;
   }
+}
+
+/** A normalizer whose parts are what `@huggingface/tokenizers` takes them for; it would pass over a pattern of another kind. @param path for messages @throws FormatError, UnsupportedError */
+export function checkedNormalizer(part: JsonObject | null, path: string): JsonObject | null {
+  if (part?.type === "Sequence") for (const each of asObjects(part.normalizers, `${path}: normalizers`)) checkedNormalizer(each, path);
+  if (part?.type === "Replace") patternOf(part, path);
+  // The library has its own idea of what such a table holds.
+  if (part?.type === "Precompiled")
+    throw new UnsupportedError(`${path} normalizes text by a table (Precompiled), which Monoscope does not read.`);
+  return part;
+}
+
+/** What a part looks for: a text, or a regular expression. @throws FormatError */
+function patternOf({ type, pattern }: JsonObject, path: string): { readonly String?: string; readonly Regex?: string } {
+  const { String: text, Regex: expression } = asObject(pattern, `${path}: the pattern of a ${type}`);
+  if (typeof (expression ?? text) !== "string")
+    throw new FormatError(
+      `${path}: the pattern of a ${type} is ${JSON.stringify(pattern)}, neither a text (String) nor a regular expression (Regex).`,
+    );
+  return pattern as { String?: string; Regex?: string };
 }

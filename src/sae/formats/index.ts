@@ -24,7 +24,7 @@ const EXTENSIONS = [".safetensors", ".npz", ".pt", ".pth"];
 const COMPANIONS: readonly string[] = ["cfg.json", "config.json", "activation_scaler.json"];
 
 /** Of the names in a folder, that of the weights: a usual one, else the only one that could be. */
-export function weightsAmong(names: readonly string[]): string | undefined {
+function weightsAmong(names: readonly string[]): string | undefined {
   const usual = WEIGHTS.find((name) => names.includes(name));
   const possible = names.filter((name) => EXTENSIONS.includes(extname(name)));
   return usual ?? (possible.length === 1 ? possible[0] : undefined);

@@ -9,6 +9,11 @@ const gelu: Part = (g, x) => g.op("Gelu", [x], { approximate: "none" });
 const geluTanh: Part = (g, x) => g.op("Gelu", [x], { approximate: "tanh" });
 const quickGelu: Part = (g, x) => g.op("Mul", [x, g.op("Sigmoid", [g.op("Mul", [x, g.constant(Float32Array.of(1.702))])])]);
 const relu: Part = (g, x) => g.op("Relu", [x]);
+const relu2: Part = (g, x) => {
+  const positive = relu(g, x);
+  return g.op("Mul", [positive, positive]);
+};
+const mish: Part = (g, x) => g.op("Mul", [x, g.op("Tanh", [g.op("Softplus", [x])])]);
 
 const ACTIVATIONS: Readonly<Record<string, Part>> = {
   silu,
@@ -21,6 +26,8 @@ const ACTIVATIONS: Readonly<Record<string, Part>> = {
   gelu_accurate: geluTanh,
   quick_gelu: quickGelu,
   relu,
+  relu2,
+  mish,
 };
 
 /** The activation that a setting names. @throws FormatError, UnsupportedError */
