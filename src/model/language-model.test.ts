@@ -322,7 +322,8 @@ describe("privacy", () => {
     const script = `
       const { LanguageModel } = await import(${JSON.stringify(new URL("language-model.ts", import.meta.url).href)});
       const model = await LanguageModel.open(${JSON.stringify(fixture("llama.gguf"))});
-      console.log((await model.residual([3])).rows);`;
+      console.log((await model.residual([3])).rows);
+      await model.close();`;
     const { ORT_DISABLE_TELEMETRY: _, CI: __, ...env } = process.env;
     const arguments_ = ["--import", "tsx", "--input-type=module", "--eval", script];
     const { stdout, stderr } = spawnSync(process.execPath, arguments_, {
