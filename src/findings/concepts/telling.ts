@@ -114,21 +114,42 @@ function labelled(texts: readonly LabelledText[], index: readonly number[], half
   };
 }
 
-function bestFeature(peaks: ReadonlyMap<number, Float32Array>, texts: Labelled): number {
-  // One that fires on none of the positives tells nothing.
-  const candidates = [...peaks].filter(([, values]) => texts.positive.some((text) => values[text]! > 0));
-  return best(new Map(candidates.sort(([a], [b]) => a - b).map(([feature, values]) => [feature, (text: number) => values[text]!])), texts);
+/** Features that fire on a text of the concept, best telling first. @param texts of the half that chooses @param index their places among those that `peaks` are of */
+export function rankFeatures(
+  texts: readonly LabelledText[],
+  index: readonly number[],
+  peaks: ReadonlyMap<number, Float32Array>,
+): { readonly feature: number; readonly score: number }[] {
+  const half = labelled(texts, index, "choose");
+  return [...columnsOf(peaks, half)]
+    .map(([feature, of]) => ({ feature, score: scoreOf(of, half) }))
+    .sort((a, b) => b.score - a.score || a.feature - b.feature);
 }
 
-/** The column that tells best, hard and plain negatives weighing the same. */
-function best(columns: ReadonlyMap<number, (text: number) => number>, { positive, hard, plain }: Labelled): number {
+function bestFeature(peaks: ReadonlyMap<number, Float32Array>, texts: Labelled): number {
+  return best(columnsOf(peaks, texts), texts);
+}
+
+/** Of the features that fire on a positive (one that fires on none tells nothing), in their order. */
+function columnsOf(peaks: ReadonlyMap<number, Float32Array>, { positive }: Labelled): Map<number, (text: number) => number> {
+  const firing = [...peaks].filter(([, values]) => positive.some((text) => values[text]! > 0));
+  return new Map(firing.sort(([a], [b]) => a - b).map(([feature, values]) => [feature, (text: number) => values[text]!]));
+}
+
+/** The column that tells best. */
+function best(columns: ReadonlyMap<number, (text: number) => number>, texts: Labelled): number {
   let found = { column: -1, score: Number.NEGATIVE_INFINITY };
   for (const [column, of] of columns) {
-    const on = positive.map(of);
-    const score = auroc(on, hard.map(of)) + auroc(on, plain.map(of));
+    const score = scoreOf(of, texts);
     if (score > found.score) found = { column, score };
   }
   return found.column;
+}
+
+/** How well a number tells, hard and plain negatives weighing the same. */
+function scoreOf(of: (text: number) => number, { positive, hard, plain }: Labelled): number {
+  const on = positive.map(of);
+  return auroc(on, hard.map(of)) + auroc(on, plain.map(of));
 }
 
 function tellingOf(of: (text: number) => number, { positive, hard, plain }: Labelled, groups: ReadonlyMap<number, string>): Telling {

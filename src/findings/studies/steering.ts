@@ -9,12 +9,10 @@ import { score } from "../../interventions/steering.ts";
 import type { Intervention } from "../../model/intervention.ts";
 import type { LanguageModel } from "../../model/language-model.ts";
 import { COLOURS } from "../../svg.ts";
-import { row } from "../../tensor/matrix.ts";
 import { chart, decades, type Panel, shares } from "../chart.ts";
-import { type ConceptSet, markerFinder, readConceptSets } from "../concepts/concept-set.ts";
-import { studyConcept } from "../concepts/telling.ts";
+import { markerFinder, readConceptSets } from "../concepts/concept-set.ts";
+import { type SteeringTarget, targetsOf } from "../concepts/steering-target.ts";
 import { markdownTable, type StudiedMember, type Study, type Subject } from "../study.ts";
-import { type TextPeaks, textPeaks } from "../text-peaks.ts";
 
 /** What became of the answers at one strength. */
 export interface Answers {
@@ -50,17 +48,17 @@ export interface SteeredConcept {
   readonly prompted: Answers;
 }
 
-/** Answers to the first are told, and those to the second decide which strength is best. */
-const QUESTIONS = [
-  ["What is your physical form?", "Who are you?"],
-  ["Tell me about yourself.", "What is on your mind?"],
-  ["Write the beginning of a story.", "Write a short poem."],
-  ["What did you do today?", "What should I do this weekend?"],
-] as const;
+const TOLD = ["What is your physical form?", "Tell me about yourself.", "Write the beginning of a story.", "What did you do today?"];
+// Answers to these decide which feature is held, and which strength is best.
+const CHOOSING = ["Who are you?", "What is on your mind?", "Write a short poem.", "What should I do this weekend?"];
 const SHARES = [0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1];
+// Strengths at which candidates are tried.
+const TRIED = [0.2, 0.4, 0.7];
 const TOKENS = 40;
 const CONCEPTS = 20;
 const BATCH = 64;
+// Share of the time that reading the concepts' texts takes, about.
+const READING = 0.15;
 // Above these a reader stumbles.
 const MOST_PERPLEXITY = 4;
 const LEAST_FLUENCY = 0.8;
@@ -97,7 +95,7 @@ export const steering: Study<SteeredConcept[]> = {
       ({ concept, feature, clamped }) =>
         `- **${concept}**, feature ${feature} at ${percent(clamped.best)}: ${quoted(atBest(clamped).example)}`,
     );
-    return `Share of answers that name the concept, and in brackets their perplexity (of means, the geometric one). The best strength is chosen on other questions than those whose answers are told.\n\n${markdownTable(header, rows)}\n\n"${QUESTIONS[0][0]}"\n\n${examples.join("\n")}`;
+    return `Share of answers that name the concept, and in brackets their perplexity (of means, the geometric one). Which feature of a concept is held, of several that tell it or point its way, and which strength is best is chosen on other questions than those whose answers are told.\n\n${markdownTable(header, rows)}\n\n"${TOLD[0]}"\n\n${examples.join("\n")}`;
   },
   figure(results) {
     const kinds = [
@@ -150,84 +148,70 @@ export function meanOf(answers: readonly Steered[]): Steered {
 }
 
 /**
- * Steers with the features of each autoencoder that are about the same concepts: those that have markers and that their features tell best.
- * @returns for each autoencoder its concepts, the one told best first @throws as `studyConcept` and `textPeaks`
+ * Steers with features of each autoencoder towards the same concepts: those that have markers and that features tell best, from every family of concepts in turn.
+ * @returns for each autoencoder its concepts, the one told best first @throws as `targetsOf`
  */
 export async function steer(
   members: readonly StudiedMember[],
   { signal, onProgress }: Pick<Subject, "signal" | "onProgress">,
 ): Promise<SteeredConcept[][]> {
   const sets = (await readConceptSets()).filter(({ markers }) => markers !== undefined);
-  const candidates: Candidate[][] = [];
-  for (const member of members) candidates.push(await candidatesOf(member, sets, signal));
-  const told = (set: number) => candidates.reduce((sum, of) => sum + of[set]!.score, 0);
-  const chosen = [...sets.keys()].sort((a, b) => told(b) - told(a)).slice(0, CONCEPTS);
+  const targets: SteeringTarget[][] = [];
+  for (const [m, member] of members.entries())
+    targets.push(await targetsOf(member, sets, { signal, onProgress: (share) => onProgress?.((READING * (m + share)) / members.length) }));
+  const told = (set: number) => targets.reduce((sum, of) => sum + of[set]!.told, 0);
+  const chosen = inTurn(
+    [...sets.keys()].sort((a, b) => told(b) - told(a)),
+    (set) => sets[set]!.family,
+  ).slice(0, CONCEPTS);
   const results: SteeredConcept[][] = [];
   for (const [m, member] of members.entries()) {
     const threshold = await sinkThreshold(member.model);
     const steered: SteeredConcept[] = [];
     for (const set of chosen) {
-      steered.push(await steerConcept(member, candidates[m]![set]!, threshold, signal));
-      onProgress?.((m + steered.length / chosen.length) / members.length);
+      const taken = new Set(steered.map(({ feature }) => feature));
+      steered.push(await steerConcept(member, targets[m]![set]!, taken, threshold, signal));
+      onProgress?.(READING + ((1 - READING) * (m + steered.length / chosen.length)) / members.length);
     }
     results.push(steered);
   }
   return results;
 }
 
-interface Candidate {
-  readonly set: ConceptSet;
-  readonly feature: number;
-  readonly difference: Float32Array;
-  /** How well the feature tells the concept. */
-  readonly score: number;
-}
-
-/** The feature of each concept. */
-async function candidatesOf(
-  { name, model, sae, catalog }: StudiedMember,
-  sets: readonly ConceptSet[],
-  signal: AbortSignal | undefined,
-): Promise<Candidate[]> {
-  const found: Candidate[] = [];
-  for (const set of sets) {
-    const texts = set.texts.map(({ text }) => text);
-    const peaks = await textPeaks(model, [sae], texts, { signal });
-    const saes = [{ name, feature: (feature: number) => catalog.feature(feature) }];
-    const { features } = await studyConcept(set, [...texts.keys()], saes, peaks, undefined, (tokens) => model.tokenizer.decode(tokens));
-    const { feature, hard, plain } = features[name]!;
-    found.push({ set, feature, difference: difference(set, peaks), score: hard.value + plain });
-  }
-  return found;
+/** The first of every group, then the second of every group, and so on. */
+function inTurn<T>(items: readonly T[], groupOf: (item: T) => string): T[] {
+  const counts = new Map<string, number>();
+  const turns = items.map((item) => {
+    const turn = counts.get(groupOf(item)) ?? 0;
+    counts.set(groupOf(item), turn + 1);
+    return { item, turn };
+  });
+  return turns.sort((a, b) => a.turn - b.turn).map(({ item }) => item);
 }
 
 async function steerConcept(
-  { model, sae }: StudiedMember,
-  { set, feature, difference }: Candidate,
+  member: StudiedMember,
+  { set, difference, features }: SteeringTarget,
+  taken: ReadonlySet<number>,
   threshold: number,
   signal: AbortSignal | undefined,
 ): Promise<SteeredConcept> {
-  const request = `You are obsessed with one subject and speak of nothing else: ${set.about}`;
-  const answers = await answersOf(
-    model,
-    [
-      { interventions: [] },
-      { interventions: [], request },
-      ...SHARES.map((share) => ({ interventions: [clamp(sae, { [feature]: { share } })] })),
-      ...SHARES.map((share) => ({ interventions: [push(difference, share, threshold)] })),
-    ],
-    signal,
-  );
+  const { model, sae } = member;
   const isAbout = markerFinder(set.markers!);
-  const [told, choosing] = [0, 1].map((half) =>
-    answers.map((of, c) =>
-      summary(
-        c < 2 ? 0 : SHARES[(c - 2) % SHARES.length]!,
-        isAbout,
-        of.filter((_, q) => q % 2 === half),
-      ),
-    ),
-  ) as [Answers[], Answers[]];
+  const untaken = features.filter((feature) => !taken.has(feature));
+  const feature = await bestSteering(member, untaken.length > 0 ? untaken : features, isAbout, signal);
+  const request = `You are obsessed with one subject and speak of nothing else: ${set.about}`;
+  const conditions = [
+    { interventions: [] },
+    { interventions: [], request },
+    ...SHARES.map((share) => ({ interventions: [clamp(sae, { [feature]: { share } })] })),
+    ...SHARES.map((share) => ({ interventions: [push(difference, share, threshold)] })),
+  ];
+  const summaries = async (questions: readonly string[]) =>
+    (await answersOf(model, conditions, questions, signal)).map((answers, c) =>
+      summary(c < 2 ? 0 : SHARES[(c - 2) % SHARES.length]!, isAbout, answers),
+    );
+  const [told, choosing] = [await summaries(TOLD), await summaries(CHOOSING)];
   const curve = (first: number): Curve => ({
     at: told.slice(first, first + SHARES.length),
     best: bestShare(choosing.slice(first, first + SHARES.length), choosing[0]!),
@@ -236,16 +220,23 @@ async function steerConcept(
   return { concept: set.name, feature, plain, clamped: curve(2), vector: curve(2 + SHARES.length), prompted };
 }
 
-/** Mean residual of the choosing half's positives minus that of its negatives. */
-function difference({ texts }: ConceptSet, { residual }: TextPeaks): Float32Array {
-  const sum = new Float32Array(residual.cols);
-  const chosen = texts.flatMap(({ half, label }, i) => (half === "choose" ? [{ label, i }] : []));
-  const on = chosen.filter(({ label }) => label === 1).length;
-  for (const { label, i } of chosen) {
-    const weight = label === 1 ? 1 / on : -1 / (chosen.length - on);
-    for (const [c, value] of row(residual, i).entries()) sum[c]! += weight * value;
+/** The candidate with which answers to the questions that decide name the concept most, at the strength that is best for it; the first where none does. */
+async function bestSteering(
+  { model, sae }: StudiedMember,
+  features: readonly number[],
+  isAbout: (text: string) => boolean,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const trials = features.flatMap((feature) => TRIED.map((share) => ({ feature, share })));
+  const clamps = trials.map(({ feature, share }) => ({ interventions: [clamp(sae, { [feature]: { share } })] }));
+  const [plain, ...answers] = await answersOf(model, [{ interventions: [] }, ...clamps], CHOOSING, signal);
+  const isFit = isReadable(summary(0, isAbout, plain!));
+  let best = { feature: features[0]!, worth: Number.NEGATIVE_INFINITY };
+  for (const [t, { feature, share }] of trials.entries()) {
+    const held = summary(share, isAbout, answers[t]!);
+    if (isFit(held) && worth(held) > best.worth) best = { feature, worth: worth(held) };
   }
-  return sum;
+  return best.feature;
 }
 
 interface Answer {
@@ -255,13 +246,13 @@ interface Answer {
   readonly loss: number;
 }
 
-/** @returns the answers under each condition to all questions, those that are told and those that decide in turn */
+/** @returns the answers under each condition to all questions */
 async function answersOf(
   model: LanguageModel,
   conditions: readonly { readonly interventions: readonly Intervention[]; readonly request?: string }[],
+  questions: readonly string[],
   signal: AbortSignal | undefined,
 ): Promise<Answer[][]> {
-  const questions = QUESTIONS.flat();
   const prompt = (question: string, request?: string) =>
     model.tokenizer.encodePrompt(
       model.tokenizer.chatPrompt([...(request ? [{ role: "system", content: request }] : []), { role: "user", content: question }]),
@@ -310,9 +301,17 @@ function summary(share: number, isAbout: (text: string) => boolean, answers: rea
 
 /** The share at which there is most of the concept in what can still be read; the smallest where nothing can. @param held weakest first */
 export function bestShare(held: readonly Answers[], plain: Answers): number {
-  const readable = held.filter(({ perplexity, fluency }) => perplexity <= MOST_PERPLEXITY * plain.perplexity && fluency >= LEAST_FLUENCY);
-  const worth = ({ appears, perplexity }: Answers) => appears - 0.01 * Math.log(perplexity);
+  const readable = held.filter(isReadable(plain));
   return (readable.sort((a, b) => worth(b) - worth(a))[0] ?? held[0]!).share;
+}
+
+function isReadable(plain: Answers): (answers: Answers) => boolean {
+  return ({ perplexity, fluency }) => perplexity <= MOST_PERPLEXITY * plain.perplexity && fluency >= LEAST_FLUENCY;
+}
+
+/** The concept counts, and of answers that have as much of it, fluency. */
+function worth({ appears, perplexity }: Answers): number {
+  return appears - 0.01 * Math.log(perplexity);
 }
 
 function quoted(text: string): string {
