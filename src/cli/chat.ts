@@ -44,7 +44,7 @@ interface ChatOptions extends ModelOptions, ClampOptions {
 /** Options of commands that let the model speak. */
 export function withClamps(command: Command): Command {
   return command
-    .option("--sae <folder>", "autoencoder whose features are clamped or shown")
+    .option("--sae <sae>", "autoencoder whose features are clamped or shown")
     .option(
       "--clamp <feature[=value]>",
       "hold a feature: 1234 (at 35 % of the residual norm), 1234=20%, 1234=10x (times its largest activation), 1234=40; repeatable",

@@ -38,9 +38,10 @@ async function seen(...words: string[]): Promise<unknown[]> {
     .argument("<sae>")
     .argument("<text>")
     .option("--with <sae...>")
+    .option("--judge <model>")
     .hook("preAction", (_, action) => resolvePackaged(action))
     .action((sae, text, options) => {
-      found = [sae, text, options.with];
+      found = [sae, text, options.with, options.judge];
     });
   await command.parseAsync(words, { from: "user" });
   return found;
@@ -54,9 +55,10 @@ test("a member of a packed family is named by its path, and is unpacked when a c
   await seen(join(out, "small"), "");
   const [version] = await readdir(unpacked);
   expect(await readdir(join(unpacked, version!))).toEqual(["small"]);
-  const [sae, text, others] = await seen(join(out, "small"), join(out, "small"), "--with", out, "elsewhere");
+  const [sae, text, others, judge] = await seen(join(out, "small"), join(out, "small"), "--with", out, "elsewhere", "--judge", out);
   expect(sae).toBe(join(unpacked, version!, "small"));
   expect(text).toBe(join(out, "small"));
+  expect(judge).toBe(out);
   expect(others).toEqual([join(unpacked, version!, "small"), join(unpacked, version!, "large"), "elsewhere"]);
   await expect(seen(join(out, "medium"), "")).rejects.toThrow("has no autoencoder medium; it has small, large");
   await expect(seen("packaged/small", "")).rejects.toThrow("has no autoencoder small; it has topk-1024, topk-4096, topk-16384");

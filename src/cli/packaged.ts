@@ -11,17 +11,17 @@ import { ProgressLine } from "./terminal.ts";
 
 const PACKAGED = "packaged";
 const PACKAGE = "monoscope-smollm2-135m-instruct";
-/** Arguments and options that name autoencoders. */
+/** Arguments that name autoencoders; of options, those whose value is called `sae`. */
 const ARGUMENTS = ["sae", "from"];
-const OPTIONS = ["sae", "with"];
+const NAMES_AUTOENCODERS = /<sae(\.\.\.)?>/;
 
 /** Puts the folders of packed autoencoders in the place of their names, before the command sees them. @throws NotFoundError, as `unpackFamily` */
 export async function resolvePackaged(command: Command): Promise<void> {
   for (const [i, argument] of command.registeredArguments.entries())
     if (ARGUMENTS.includes(argument.name())) command.processedArgs[i] = await resolved(command.processedArgs[i]);
-  for (const name of OPTIONS) {
-    const value = command.getOptionValue(name);
-    if (value !== undefined) command.setOptionValue(name, await resolved(value));
+  for (const option of command.options) {
+    const value = command.getOptionValue(option.attributeName());
+    if (value !== undefined && NAMES_AUTOENCODERS.test(option.flags)) command.setOptionValue(option.attributeName(), await resolved(value));
   }
 }
 
