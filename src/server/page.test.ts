@@ -63,8 +63,8 @@ test("with the page, browsers are told of the code and the data of the view that
   expect(`${(await get("/topk-4096/features/12")).headers.link}`.split(", ")).toEqual([
     "</assets/feature-1.js>; rel=modulepreload",
     "</assets/parts-1.js>; rel=modulepreload",
-    "</assets/feature-1.css>; rel=preload; as=style",
-    "</assets/parts-1.css>; rel=preload; as=style",
+    "</assets/feature-1.css>; rel=preload; as=style; crossorigin",
+    "</assets/parts-1.css>; rel=preload; as=style; crossorigin",
     "</api/family>; rel=preload; as=fetch; crossorigin",
     "</api/autoencoders/topk-4096/features/12>; rel=preload; as=fetch; crossorigin",
   ]);

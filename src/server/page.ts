@@ -68,6 +68,7 @@ export async function readPage(folder = PAGE_FOLDER): Promise<PageFiles | undefi
   return { files, code: new Map(VIEWS.map(([, source]) => [source, codeOf(manifest, source)])) };
 }
 
+/** Vite asks for code and style sheets with CORS; what was asked for otherwise would be fetched twice. */
 function codeOf(manifest: Readonly<Record<string, Built>>, source: string): string {
   const scripts = new Set<string>();
   const styles = new Set<string>();
@@ -81,7 +82,7 @@ function codeOf(manifest: Readonly<Record<string, Built>>, source: string): stri
   add(source);
   return [
     ...[...scripts].map((file) => `</${file}>; rel=modulepreload`),
-    ...[...styles].map((file) => `</${file}>; rel=preload; as=style`),
+    ...[...styles].map((file) => `</${file}>; rel=preload; as=style; crossorigin`),
   ].join(", ");
 }
 
