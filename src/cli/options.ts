@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { type Corpus, tokenizeCorpus } from "../corpus/tokenize.ts";
 import { ShapeError, UnsupportedError } from "../errors.ts";
 import { DEFAULT_MODEL, findModel, isKnownModel, type Terms, termsAcceptedByEnvironment } from "../model/find.ts";
+import { PRECISIONS, type Precision } from "../model/graph/onnx.ts";
 import { isCut } from "../model/hooks.ts";
 import { LanguageModel } from "../model/language-model.ts";
 import { DEVICES, type Device } from "../model/session.ts";
@@ -51,6 +52,7 @@ export interface ModelOptions {
   hook?: string;
   threads: number;
   device?: Device;
+  precision?: Precision;
 }
 
 export function withModel(command: Command): Command {
@@ -59,7 +61,12 @@ export function withModel(command: Command): Command {
     .addOption(acceptTermsOption())
     .option("--layer <n>", "block before which the residual stream is cut (default: the middle one)", wholeNumber(0))
     .addOption(threadsOption())
-    .addOption(new Option("--device <name>", "what runs the language model").choices(DEVICES).default("cpu"));
+    .addOption(new Option("--device <name>", "what runs the language model").choices(DEVICES).default("cpu"))
+    .addOption(
+      new Option("--precision <type>", "of the language model's matrix products (default: f32, on other devices than cpu f16)").choices(
+        PRECISIONS,
+      ),
+    );
 }
 
 /** What is read, for commands that can read anything. */
@@ -88,13 +95,22 @@ export function withJson(command: Command): Command {
 }
 
 /** Opens the model, with a progress line while it is fetched. */
-export async function openModel({ model, layer, hook, threads, device, acceptTerms = false }: ModelOptions): Promise<LanguageModel> {
+export async function openModel({
+  model,
+  layer,
+  hook,
+  threads,
+  device,
+  precision,
+  acceptTerms = false,
+}: ModelOptions): Promise<LanguageModel> {
   return whileFetching("fetching the model", (fetching) =>
     LanguageModel.open(model, {
       threads,
       ...(layer === undefined ? {} : { layer }),
       ...(hook === undefined ? {} : { hook }),
       ...(device && { device }),
+      ...(precision && { precision }),
       acceptTerms: (terms) => askForTerms(terms, acceptTerms),
       ...fetching,
     }),

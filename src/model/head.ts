@@ -32,6 +32,7 @@ export class Head {
     const { dIn, vocabularySize } = family.config;
     const unembed = Graph.over(
       (name) => checkpoint.mapped(name),
+      on.precision,
       (g) => g.output("logits", family.head(g, g.input("x", "f32", ["N", dIn])), ["N", vocabularySize]),
     );
 

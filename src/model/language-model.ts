@@ -23,6 +23,7 @@ import {
   type Speller,
   type StreamOptions,
 } from "./generation.ts";
+import { PRECISIONS, type Precision } from "./graph/onnx.ts";
 import { Head, type Losses } from "./head.ts";
 import { checkLayer, hookLayer, hookName, isCut, siteOf, siteWidth } from "./hooks.ts";
 import type { Intervention } from "./intervention.ts";
@@ -42,6 +43,8 @@ export interface OpenOptions extends FindOptions {
   threads?: number;
   /** What runs the model; the processor, if not given. */
   device?: Device;
+  /** How the weights of matrix products are kept and multiplied with: single precision if not given, half on a device beside the processor. */
+  precision?: Precision;
 }
 
 export interface RunOptions {
@@ -101,10 +104,12 @@ export class LanguageModel {
    * @throws NotFoundError, NetworkError, ChecksumError, FormatError, ShapeError, UnsupportedError, ArgumentError (hook or layer), CancelledError
    */
   static async open(model = DEFAULT_MODEL, options: OpenOptions = {}): Promise<LanguageModel> {
-    const { layer, hook, threads = availableParallelism(), device = "cpu" } = options;
+    const { layer, hook, threads = availableParallelism(), device = "cpu", precision = device === "cpu" ? "f32" : "f16" } = options;
     if (!Number.isInteger(threads) || threads < 1) throw new ArgumentError(`threads ${threads} is not an integer of at least 1`);
     if (layer !== undefined && hook !== undefined)
       throw new ArgumentError(`both layer ${layer} and hook ${hook} were given; one is enough`);
+    if (!PRECISIONS.includes(precision))
+      throw new ArgumentError(`precision ${JSON.stringify(precision)} is none of ${PRECISIONS.join(", ")}`);
     await checkDevice(device);
     const path = await findModel(model, options);
     const checkpoint = await openCheckpoint(path);
@@ -125,6 +130,7 @@ export class LanguageModel {
         {
           threads,
           device,
+          precision,
         },
       );
     } catch (error) {

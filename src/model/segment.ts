@@ -71,6 +71,7 @@ export class Segment {
     const build = (first: number, last: number) =>
       Graph.over(
         (name) => checkpoint.mapped(name),
+        on.precision,
         (g) => addLayers(g, family, first, last, sites),
       );
     const decoded = from === to ? 0 : build(from, from + 1).weights.reduce((sum, { length }) => sum + 4 * length, 0);

@@ -2,8 +2,9 @@
 import { join, sep } from "node:path";
 import { InferenceSession, listSupportedBackends, Tensor } from "onnxruntime-node";
 import { ArgumentError, CancelledError, UnsupportedError } from "../errors.ts";
+import { encodeHalf } from "../tensor/float16.ts";
 import type { Checkpoint } from "./checkpoint/checkpoint.ts";
-import { Graph, type Model } from "./graph/onnx.ts";
+import { Graph, type Model, type Precision } from "./graph/onnx.ts";
 
 // Official builds of ONNX Runtime report to Microsoft, unless this is set before the first session. Whoever wants that may set it to 0.
 process.env.ORT_DISABLE_TELEMETRY ??= "1";
@@ -23,6 +24,8 @@ export const DEVICES = Object.keys(PROVIDERS) as Device[];
 export interface Processor {
   readonly threads: number;
   readonly device: Device;
+  /** Of weights in matrix products. */
+  readonly precision: Precision;
 }
 
 /** Tries whether a device can be used, with a graph of one addition. @throws UnsupportedError when ONNX Runtime was built without it, or it is not on this machine; ArgumentError for no device */
@@ -53,10 +56,10 @@ export async function checkDevice(device: Device): Promise<void> {
 /** Makes a session of a graph. ONNX Runtime maps weights that lie in files as floats; the others are decoded for it here. */
 export async function createSession(model: Model, checkpoint: Checkpoint, { threads, device }: Processor): Promise<InferenceSession> {
   const externalData: { path: string; data: Uint8Array }[] = [];
-  for (const { name, place, start, length } of model.weights) {
+  for (const { name, place, start, length, type } of model.weights) {
     const values = new Float32Array(length);
     await checkpoint.read(name, values, start);
-    externalData.push({ path: place, data: new Uint8Array(values.buffer) });
+    externalData.push({ path: place, data: new Uint8Array((type === "f16" ? encodeHalf(values) : values).buffer) });
   }
   return InferenceSession.create(model.proto, {
     ...(externalData.length > 0 && { externalData }),

@@ -5,6 +5,10 @@ export type ElementType = "f32" | "i32" | "i64" | "f16" | "bf16";
 const ELEMENT_TYPES: Record<ElementType, number> = { f32: 1, i32: 6, i64: 7, f16: 10, bf16: 16 };
 const BYTES: Record<ElementType, number> = { f32: 4, i32: 4, i64: 8, f16: 2, bf16: 2 };
 
+/** How the large weights of a graph are kept, and multiplied with. */
+export const PRECISIONS = ["f32", "f16"] as const;
+export type Precision = (typeof PRECISIONS)[number];
+
 const ATTRIBUTE_FLOAT = 1;
 const ATTRIBUTE_INT = 2;
 const ATTRIBUTE_STRING = 3;
@@ -23,6 +27,7 @@ export interface WeightSlot {
   /** Numbers `start` … `start` + `length` of the weight. */
   readonly start: number;
   readonly length: number;
+  readonly type: Precision;
 }
 
 /** Where a weight lies in a file, so that ONNX Runtime reads it itself. */
@@ -41,6 +46,7 @@ export interface Model {
 
 export class Graph {
   readonly #inFile: (name: string) => WeightInFile | undefined;
+  readonly #precision: Precision;
   readonly #nodes: Uint8Array[] = [];
   readonly #initializers: Uint8Array[] = [];
   readonly #inputs: Uint8Array[] = [];
@@ -50,9 +56,10 @@ export class Graph {
   readonly #slots: WeightSlot[] = [];
   #names = 0;
 
-  /** @param inFile where a weight lies; the values of the others are supplied when the session is made */
-  constructor(inFile: (name: string) => WeightInFile | undefined = () => undefined) {
+  /** @param inFile where a weight lies; the values of the others are supplied when the session is made @param precision of `product` */
+  constructor(inFile: (name: string) => WeightInFile | undefined = () => undefined, precision: Precision = "f32") {
     this.#inFile = inFile;
+    this.#precision = precision;
   }
 
   /** Declares an input. A dimension is a number, or a name where it may vary. Returns `name`. */
@@ -109,11 +116,11 @@ export class Graph {
   }
 
   /** A graph over weights. They stay in their files if all can: ONNX Runtime takes those of a session from files or from memory, not from both. */
-  static over(inFile: (name: string) => WeightInFile | undefined, build: (g: Graph) => void): Model {
-    const g = new Graph(inFile);
+  static over(inFile: (name: string) => WeightInFile | undefined, precision: Precision, build: (g: Graph) => void): Model {
+    const g = new Graph(inFile, precision);
     build(g);
     if (g.#slots.length === 0 || g.#slots.length === g.#weights.size) return g.finish();
-    const decoded = new Graph();
+    const decoded = new Graph(undefined, precision);
     build(decoded);
     return decoded.finish();
   }
@@ -123,22 +130,38 @@ export class Graph {
     return this.#inFile(name) !== undefined;
   }
 
+  /** x · W, or with `transposed` x · Wᵀ, in the graph's precision; the result is f32. @param weight as `weight` takes it */
+  product(x: string, weight: readonly [name: string, shape: readonly number[], start?: number], { transposed = false } = {}): string {
+    const stored = this.#stored(this.#precision, ...weight);
+    const attributes = { transB: transposed ? 1 : 0 };
+    if (this.#precision === "f32") return this.op("ms.FusedMatMul", [x, stored], attributes);
+    return this.#cast(this.op("ms.FusedMatMul", [this.#cast(x, this.#precision), stored], attributes), "f32");
+  }
+
+  #cast(value: string, type: ElementType): string {
+    return this.op("Cast", [value], { to: ELEMENT_TYPES[type] });
+  }
+
   /** A weight, as f32; with `start` a part of one, from that number on, which must not lie in a file. Named twice, it is stored once. */
   weight(weight: string, shape: readonly number[], start?: number): string {
+    return this.#stored("f32", weight, shape, start);
+  }
+
+  #stored(as: Precision, weight: string, shape: readonly number[], start?: number): string {
     const name = start === undefined ? weight : `${weight} from ${start}`;
     const known = this.#weights.get(name);
     if (known !== undefined) return known;
     const length = shape.reduce((n, d) => n * d, 1);
     const place = start === undefined ? this.#inFile(name) : undefined;
-    if (place === undefined) this.#slots.push({ name: weight, start: start ?? 0, length, place: `weight ${this.#slots.length}` });
-    const { file, offset, type } = place ?? { file: this.#slots.at(-1)!.place, offset: 0, type: "f32" };
+    if (place === undefined) this.#slots.push({ name: weight, start: start ?? 0, length, type: as, place: `weight ${this.#slots.length}` });
+    const { file, offset, type } = place ?? { file: this.#slots.at(-1)!.place, offset: 0, type: as };
     const w = tensor(name, type, shape);
     for (const [key, value] of Object.entries({ location: file, offset, length: length * BYTES[type] })) {
       const entry = new BinaryWriter().tag(1, WireType.LengthDelimited).string(key).tag(2, WireType.LengthDelimited).string(String(value));
       w.tag(13, WireType.LengthDelimited).bytes(entry.finish());
     }
     this.#initializers.push(w.tag(14, WireType.Varint).int32(EXTERNAL).finish());
-    const value = type === "f32" ? name : this.op("Cast", [name], { to: ELEMENT_TYPES.f32 });
+    const value = type === as ? name : this.#cast(name, as);
     this.#weights.set(name, value);
     return value;
   }

@@ -50,15 +50,13 @@ export class Weights {
     const rows = Math.max(1, Math.floor(MOST_SUPPLIED / (4 * into)));
     const offset = bias ? this.expect(`${name}.bias`, [out]) : undefined;
     return (g, x) => {
-      const part = (stored: string) => g.op("ms.FusedMatMul", [x, stored], { transB: transposed ? 0 : 1 });
+      const part = (start: number) => g.product(x, [weight, [Math.min(rows, out - start), into], start * into], { transposed: true });
       const product =
         transposed || out <= rows || g.isInFile(weight)
-          ? part(g.weight(weight, shape))
+          ? g.product(x, [weight, shape], { transposed: !transposed })
           : g.op(
               "Concat",
-              Array.from({ length: Math.ceil(out / rows) }, (_, i) =>
-                part(g.weight(weight, [Math.min(rows, out - i * rows), into], i * rows * into)),
-              ),
+              Array.from({ length: Math.ceil(out / rows) }, (_, i) => part(i * rows)),
               { axis: -1 },
             );
       return offset === undefined ? product : g.op("Add", [product, g.weight(offset, [out])]);
