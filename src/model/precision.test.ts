@@ -29,8 +29,8 @@ test.each([...families, "llama.gguf"])("%s in half precision is near itself in s
     difference((await half.logits(tokens)).data, (await single.logits(tokens)).data),
   ]) {
     expect(error).toBeLessThan(5e-3);
-    // Single precision under another name would be nearer; the weights of these are bfloat16, which half precision holds.
-    if (!name.endsWith("-old")) expect(error).toBeGreaterThan(1e-5);
+    // Single precision under another name would be nearer; those two hold halves, which change little or not at all.
+    if (!["gemma2-old", "llama-old"].some((each) => name.endsWith(each))) expect(error).toBeGreaterThan(1e-5);
   }
   await single.close();
   await half.close();
