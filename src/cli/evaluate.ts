@@ -27,11 +27,16 @@ export function evaluateCommand(): Command {
           .argument("<sae>", "folder of the autoencoder")
           .argument("<corpus...>", "the text it was trained on (its held-out part is used), or other text with --all")
           .option("--contexts <n>", "contexts to measure on", wholeNumber(), 32)
-          .option("--all", "use all of the text, not the held-out part", false),
+          .option("--all", "use all of the text, not the held-out part", false)
+          .option("--keep", "with --all: keep the result in its folder, for text that was held out by other means", false),
       ),
     ),
   ).action(
-    async (path: string, sources: string[], options: ModelOptions & CorpusOptions & { contexts: number; all: boolean; json: boolean }) => {
+    async (
+      path: string,
+      sources: string[],
+      options: ModelOptions & CorpusOptions & { contexts: number; all: boolean; keep: boolean; json: boolean },
+    ) => {
       const sae = await openAutoencoder(path, options);
       const model = await openModelFor(sae, options, { anySite: true });
       const corpus = await readCorpus(sources, model, { ...options, heldOut: options.all ? 0 : options.heldOut });
@@ -42,7 +47,7 @@ export function evaluateCommand(): Command {
         onProgress: (done, total) => line.update(done / total, `${done} of ${total} contexts`),
       }).finally(() => line.clear());
       // One on the hub, or a file alone, has no folder of its own to keep it in.
-      if (!options.all && (await isFolder(path))) await saveEvaluation(path, result!);
+      if ((!options.all || options.keep) && (await isFolder(path))) await saveEvaluation(path, result!);
       console.log(options.json ? JSON.stringify({ sae: path, ...result }) : evaluationTable([[path, result!]]));
       await model.close();
     },
