@@ -11,7 +11,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "node",
-          include: ["src/**/*.test.ts", "test/**/*.test.ts"],
+          include: ["src/**/*.test.ts", "web/src/**/*.test.ts", "test/**/*.test.ts"],
           exclude: BROWSER,
           // onnxruntime and the kernels use all cores each, but half of the time a test waits: for a process, a disk, a server.
           maxWorkers: 2,

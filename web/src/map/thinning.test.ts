@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { after, inDisc } from "../web/src/map/disc.ts";
-import { Budget, spread, thinned } from "../web/src/map/thinning.ts";
+import { after, inDisc } from "./disc.ts";
+import { Budget, spread, thinned } from "./thinning.ts";
 
 test("slow frames take points away, fast ones bring them back, others change nothing; all are drawn where all are fast", () => {
   const budget = new Budget(65_536);

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { carried, carrier } from "../web/src/parts/characters.ts";
+import { carried, carrier } from "./characters.ts";
 
 test("a character of three tokens is as strong as the strongest of them, and is the peak if one of them is", () => {
   const tokens = [" a", "", "", "키", " b", ""];
