@@ -85,4 +85,7 @@ test("joined sources are one, block after block, and of one model and place", as
   expect(() => joinSources([source, { ...other, provenance: { ...provenance, hook: "blocks.3.hook_resid_pre" } }])).toThrow(
     "activations of one hook are wanted; found blocks.0.hook_resid_pre and blocks.3.hook_resid_pre",
   );
+  const withThreshold = (factor: number) => ({ ...other, provenance: { ...provenance, sinkThreshold: factor * provenance.sinkThreshold } });
+  expect(joinSources([source, withThreshold(1.0001)]).blocks).toBe(source.blocks + other.blocks);
+  expect(() => joinSources([source, withThreshold(1.01)])).toThrow("activations of one sinkThreshold are wanted");
 });

@@ -4,6 +4,8 @@
 import { ArgumentError } from "../errors.ts";
 import type { LayerOutputs, ModelConfig } from "./families/family.ts";
 
+const PLACE = /^blocks\.(\d+)\.hook_resid_(pre|post)$/;
+
 /** The name of place `layer` of a model with `layers` layers: `blocks.15.hook_resid_pre`. */
 export function hookName(layer: number, layers: number): string {
   return layer < layers ? `blocks.${layer}.hook_resid_pre` : `blocks.${layers - 1}.hook_resid_post`;
@@ -11,7 +13,7 @@ export function hookName(layer: number, layers: number): string {
 
 /** The place that `hook` names. @throws ArgumentError for another kind of name, or a layer that the model does not have */
 export function hookLayer(hook: string, layers: number): number {
-  const match = /^blocks\.(\d+)\.hook_resid_(pre|post)$/.exec(hook);
+  const match = PLACE.exec(hook);
   if (match === null) {
     throw new ArgumentError(`unknown hook ${JSON.stringify(hook)}. Name a place in the residual stream, such as blocks.15.hook_resid_pre.`);
   }
@@ -22,7 +24,7 @@ export function hookLayer(hook: string, layers: number): number {
 
 /** Whether `hook` names a place in the residual stream, where a model can be cut. */
 export function isCut(hook: string): boolean {
-  return /^blocks\.\d+\.hook_resid_(pre|post)$/.test(hook);
+  return PLACE.test(hook);
 }
 
 /** `layer` if the model has that place. @throws ArgumentError */
