@@ -6,6 +6,9 @@ import { assertOneSize, markdownTable, type Study } from "../study.ts";
 import { cells, HEADER, onHeldOut } from "./held-out.ts";
 import { interval } from "./judging.ts";
 
+// Features of each that are judged: so many that shares which differ by a tenth of themselves can be told apart.
+const JUDGED = 800;
+
 export interface Architecture {
   /** In SAELens' words. */
   readonly trainedAs: string;
@@ -29,13 +32,14 @@ export const architectures: Study<Record<string, Architecture>> = {
     for (const { sae, catalog } of family) {
       const { training_architecture: trainedAs = sae.architecture } = sae.metadata;
       const silent = (sae.dSae - (await catalog.activeFeatures()).length) / sae.dSae;
-      judged.push({ trainedAs: String(trainedAs), silent, interpretable: await interpretableShare(catalog, model.tokenizer, { seed }) });
+      const interpretable = await interpretableShare(catalog, model.tokenizer, { size: JUDGED, seed });
+      judged.push({ trainedAs: String(trainedAs), silent, interpretable });
     }
     const evaluations = await onHeldOut(model, saes, subject);
     return Object.fromEntries(family.map(({ name }, i) => [name, { ...judged[i]!, evaluation: evaluations[i]! }]));
   },
   table(results) {
-    const told = `Interpretable are features whose vocabulary alone tells ${INTERPRETABLE} of their contexts from others' (see the sample of features); of a random sample, with its 95 % interval. Silent ones fire nowhere in the catalogue's text.`;
+    const told = `Interpretable are features whose vocabulary alone tells ${INTERPRETABLE} of their contexts from others' (see the sample of features); of a random sample of up to ${JUDGED}, with its 95 % interval. Silent ones fire nowhere in the catalogue's text.`;
     const rows = Object.entries(results).map(([name, { trainedAs, evaluation, silent, interpretable }]) => [
       ...[name, trainedAs, ...cells(evaluation)],
       ...[`${(100 * silent).toFixed(1)} %`, interval(interpretable)],
