@@ -25,7 +25,11 @@ afterAll(async () => {
 test("an evaluation on held-out text is kept in the autoencoder's folder; one on all of a text only if that is asked for", async () => {
   const engine = createEngine({ dIn: 48, dSae: 8, activation: { kind: "topk", k: 2 }, applyBDecToInput: true, threads: 1 });
   const random = seededRandom(0);
-  for (const name of ["wEnc", "wDec"] as const) engine.write(name, Float32Array.from({ length: 8 * 48 }, () => normal(random)));
+  for (const name of ["wEnc", "wDec"] as const)
+    engine.write(
+      name,
+      Float32Array.from({ length: 8 * 48 }, () => normal(random)),
+    );
   const sae = join(folder, "sae");
   await new SparseAutoencoder(engine, { model_name: "llama", hook_name: "blocks.1.hook_resid_pre" }).save(sae);
   const text = join(folder, "text.txt");
