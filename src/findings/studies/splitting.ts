@@ -14,6 +14,7 @@ interface Node {
   readonly cosine?: number;
   /** Where it fires most often. */
   readonly words: readonly string[];
+  readonly description?: string;
   readonly successors: readonly Node[];
   /** Successors that are not shown. */
   readonly omitted: number;
@@ -25,8 +26,8 @@ export interface Splitting {
   readonly newFeatures: Readonly<Record<string, { readonly count: number; readonly alive: number }>>;
 }
 
-// One of each kind: a place, a language, a manner of speaking.
-const CONCEPTS = ["golden-gate-bridge", "french", "refusal"];
+// Of each of these families of concepts, the one that the smallest autoencoder tells best: what it has no feature for cannot be followed.
+const FAMILIES = ["landmarks", "languages", "emotions"];
 const SHOWN = 4;
 const WORDS = 4;
 
@@ -41,14 +42,17 @@ export const splitting: Study<Splitting> = {
     const related = await relateFamily(saes, { known: (a, b) => storedComparisons(member(a), member(b)), signal });
     const trees: { concept: string; tree: Node }[] = [];
     const sets = await readConceptSets();
-    const [smallest] = family;
-    for (const concept of CONCEPTS) {
-      const set = sets.find(({ name }) => name === concept)!;
-      const [found] = await studyFamily([set], { model, family: [smallest!], signal });
-      const { feature } = found!.features[smallest!.name]!;
+    const smallest = family[0]!;
+    for (const name of FAMILIES) {
+      const found = await studyFamily(
+        sets.filter((set) => set.family === name),
+        { model, family: [smallest], signal },
+      );
+      const told = found.map(({ concept, features }) => ({ concept, ...features[smallest.name]! }));
+      const { concept, feature } = told.reduce((a, b) => (b.hard.value > a.hard.value ? b : a));
       const { successors } = splitFeature(related, 0, feature, { most: SHOWN });
       trees.push({ concept, tree: await nodeOf(model, family, { sae: 0, feature }, successors) });
-      onProgress?.(trees.length / CONCEPTS.length);
+      onProgress?.(trees.length / FAMILIES.length);
     }
     const fresh: Record<string, { count: number; alive: number }> = {};
     for (const step of related.steps) {
@@ -67,7 +71,9 @@ export const splitting: Study<Splitting> = {
       `${((100 * count) / alive).toFixed(1)} %`,
     ]);
     const drawn = trees.map(({ concept, tree }) => `**${concept}**\n\n${draw(tree, "").join("\n")}`);
-    return `${drawn.join("\n\n")}\n\n${markdownTable(["", "features without an ancestor", "of those that fire"], rows)}`;
+    const told =
+      "Of three kinds of concepts the one that the smallest autoencoder tells best, and what became of its feature: how near each direction is to the one above it, and what the catalogue says of it.";
+    return `${told}\n\n${drawn.join("\n\n")}\n\n${markdownTable(["", "features without an ancestor", "of those that fire"], rows)}`;
   },
 };
 
@@ -78,16 +84,18 @@ async function nodeOf(
   branch: Branch | undefined,
 ): Promise<Node> {
   const { name, catalog } = family[sae]!;
-  const { tokens } = await catalog.feature(feature);
+  const { tokens, description } = await catalog.feature(feature);
   const words = tokens.slice(0, WORDS).map(({ token }) => model.tokenizer.tokenText(token));
   const successors: Node[] = [];
   for (const relative of branch?.relatives ?? []) successors.push(await nodeOf(model, family, relative, relative.branch));
-  return { member: name, feature, ...(cosine !== undefined && { cosine }), words, successors, omitted: branch?.omitted ?? 0 };
+  const told = { ...(cosine !== undefined && { cosine }), words, ...(description && { description: description.text }) };
+  return { member: name, feature, ...told, successors, omitted: branch?.omitted ?? 0 };
 }
 
-function draw({ member, feature, cosine, words, successors, omitted }: Node, indent: string): string[] {
+function draw({ member, feature, cosine, words, description, successors, omitted }: Node, indent: string): string[] {
   const near = cosine === undefined ? "" : `, cosine ${cosine.toFixed(2)}`;
-  const line = `${indent}- ${member} #${feature}${near}: ${words.map((word) => `\`${JSON.stringify(word).slice(1, -1).replaceAll("`", "'")}\``).join(" ")}`;
+  const told = description ?? words.map((word) => `\`${JSON.stringify(word).slice(1, -1).replaceAll("`", "'")}\``).join(" ");
+  const line = `${indent}- ${member} #${feature}${near}: ${told}`;
   const below = successors.flatMap((node) => draw(node, `${indent}  `));
   return [line, ...below, ...(omitted > 0 ? [`${indent}  - and ${omitted} more`] : [])];
 }
