@@ -6,8 +6,9 @@ import { assertOneSize, markdownTable, type Study } from "../study.ts";
 import { cells, HEADER, onHeldOut } from "./held-out.ts";
 import { interval } from "./judging.ts";
 
-// Features of each that are judged: so many that shares which differ by a tenth of themselves can be told apart.
+// Features of each that are judged, at the most: so many that shares which differ by a tenth of themselves can be told apart. Of few features, those that have enough contexts.
 const JUDGED = 800;
+const JUDGED_SHARE = 0.75;
 
 export interface Architecture {
   /** In SAELens' words. */
@@ -31,9 +32,10 @@ export const architectures: Study<Record<string, Architecture>> = {
     const judged: Omit<Architecture, "evaluation">[] = [];
     for (const { sae, catalog } of family) {
       const { training_architecture: trainedAs = sae.architecture } = sae.metadata;
-      const silent = (sae.dSae - (await catalog.activeFeatures()).length) / sae.dSae;
-      const interpretable = await interpretableShare(catalog, model.tokenizer, { size: JUDGED, seed });
-      judged.push({ trainedAs: String(trainedAs), silent, interpretable });
+      const active = (await catalog.activeFeatures()).length;
+      const size = Math.min(JUDGED, Math.floor(JUDGED_SHARE * active));
+      const interpretable = await interpretableShare(catalog, model.tokenizer, { size, seed });
+      judged.push({ trainedAs: String(trainedAs), silent: (sae.dSae - active) / sae.dSae, interpretable });
     }
     const evaluations = await onHeldOut(model, saes, subject);
     return Object.fromEntries(family.map(({ name }, i) => [name, { ...judged[i]!, evaluation: evaluations[i]! }]));
