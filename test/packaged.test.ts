@@ -7,11 +7,11 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { z } from "zod";
-import type { family } from "../src/server/explorer/schemas.ts";
+import type { characters, family } from "../src/server/explorer/schemas.ts";
 import { MONOSCOPE } from "./command.ts";
 
 const PACKAGE = "packages/monoscope-smollm2-135m-instruct";
-const SIZES = { "topk-1024": 1024, "topk-4096": 4096, "topk-16384": 16_384 };
+const SIZES = { "batchtopk-1024": 1024, "batchtopk-4096": 4096, "batchtopk-16384": 16_384 };
 
 let folder: string;
 let explorer: ChildProcess;
@@ -41,9 +41,20 @@ async function get<T>(path: string): Promise<T> {
 test("three sizes open, each with features, a map and descriptions", async () => {
   const { autoencoders } = await get<z.infer<typeof family>>("/api/family");
   expect(Object.fromEntries(autoencoders.map(({ id, dSae }) => [id, dSae]))).toEqual(SIZES);
-  for (const { id, catalog } of autoencoders) {
+  for (const { id, catalog, evaluation } of autoencoders) {
     expect(catalog?.parts, id).toEqual(expect.arrayContaining(["map", "description"]));
+    expect(evaluation?.lossRecovered.zero, id).toBeGreaterThan(0.95);
     expect((catalog?.contexts ?? 0) * 256).toBeGreaterThan(2_000_000);
+  }
+});
+
+test("half a dozen characters are there to talk to, and are who they say they are", async () => {
+  const { characters: all } = await get<z.infer<typeof characters>>("/api/characters");
+  const ready = all.filter(({ packaged }) => packaged);
+  expect(ready.length).toBeGreaterThanOrEqual(6);
+  for (const { name, about, clamps } of ready) {
+    expect(about.length, name).toBeGreaterThan(20);
+    expect(clamps.length, name).toBeGreaterThan(0);
   }
 });
 

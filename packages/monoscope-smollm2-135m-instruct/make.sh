@@ -16,7 +16,7 @@ monoscope harvest $(parts 002 003 006 007) --held-out 0 --out activations-more
 monoscope harvest sampled/train --held-out 0 --out activations-sampled
 
 sizes=(1024 4096 16384)
-monoscope train activations-sampled activations activations-more --tokens TOKENS --architecture batchtopk --features "$(IFS=,; echo "${sizes[*]}")" --out trained
+monoscope train activations-sampled activations activations-more --tokens 6690000 --architecture batchtopk --features "$(IFS=,; echo "${sizes[*]}")" --out trained
 for n in "${sizes[@]}"; do
   [ -d "family/batchtopk-$n" ] || monoscope convert "trained/batchtopk-$n" "family/batchtopk-$n" --to int8
 done
