@@ -25,6 +25,6 @@ for n in "${sizes[@]}"; do
   monoscope describe "family/batchtopk-$n"
   monoscope evaluate "family/batchtopk-$n" corpus/held-out --all --keep --contexts 64
 done
-# Numbers of features are another training's own: these were chosen by hand from what `findings steering` told of this one.
+# Numbers of features are another training's own: these were found with `search` and `find`, and chosen by what the model says when they are held.
 cp "$package/characters.json" family/batchtopk-16384/
 monoscope pack family/batchtopk-* --out "$package/family"
