@@ -61,6 +61,8 @@ test("a member of a packed family is named by its path, and is unpacked when a c
   expect(judge).toBe(out);
   expect(others).toEqual([join(unpacked, version!, "small"), join(unpacked, version!, "large"), "elsewhere"]);
   await expect(seen(join(out, "medium"), "")).rejects.toThrow("has no autoencoder medium; it has small, large");
-  await expect(seen("packaged/small", "")).rejects.toThrow("has no autoencoder small; it has batchtopk-1024, batchtopk-4096, batchtopk-16384");
+  await expect(seen("packaged/small", "")).rejects.toThrow(
+    "has no autoencoder small; it has batchtopk-1024, batchtopk-4096, batchtopk-16384",
+  );
   expect((await seen("runs/tour/topk-1024", ""))[0]).toBe("runs/tour/topk-1024");
 });
